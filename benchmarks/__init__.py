@@ -1,0 +1,1 @@
+"""Training steps timed beside other frameworks: ``python -m benchmarks --help``."""

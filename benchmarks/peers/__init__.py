@@ -1,0 +1,59 @@
+"""One adapter a peer, all with the interface of ``Peer``; what is not installed is left out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Protocol
+
+from ..rows import Task
+
+
+class Peer(Protocol):
+    """A network of the task's weights, to be trained with Adam on the task's batches in order."""
+
+    def __init__(self, task: Task) -> None: ...
+
+    def losses(self, count: int) -> list[float]:
+        """Train on the first ``count`` batches; the loss of each before its update."""
+
+    def epoch(self) -> None:
+        """Train once on all batches; returns when the last update is done."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a peer is found, and what is measured of its package."""
+
+    title: str
+    module: str
+    package: str
+    adapter: str
+    parts: tuple[str, ...]
+
+    def installed(self) -> bool:
+        """Whether the peer can be imported."""
+        return find_spec(self.package) is not None
+
+    def load(self) -> Callable[[Task], Peer]:
+        """Import the peer and return its adapter."""
+        adapter: Callable[[Task], Peer] = getattr(
+            import_module(f"{__name__}.{self.module}"), self.adapter
+        )
+        return adapter
+
+
+PEERS = {
+    "chainrule": Entry("chainrule fit", "ours", "chainrule", "Fit", ("chainrule",)),
+    "chainrule-batches": Entry("train_on_batch", "ours", "chainrule", "Batches", ()),
+    "torch": Entry("PyTorch", "pytorch", "torch", "Eager", ("torch",)),
+    "torch-compiled": Entry("PyTorch compiled", "pytorch", "torch", "Compiled", ()),
+    "jax": Entry("JAX scan", "jax_scan", "jax", "Scan", ("jax", "jaxlib")),
+    "keras": Entry("Keras fit", "keras_fit", "keras", "Fit", ("keras",)),
+    "sklearn": Entry("scikit-learn", "sklearn_mlp", "sklearn", "PartialFit", ("sklearn", "scipy")),
+}
+
+
+def available(wanted: list[str] | None = None) -> list[str]:
+    """The names of the peers that are installed, of ``wanted`` or of all."""
+    return [name for name in wanted or PEERS if PEERS[name].installed()]

@@ -1,0 +1,92 @@
+#include "registry.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "cpu.h"
+
+#if defined(__x86_64__)
+#define CHAINRULE_SETS SET(baseline) SET(avx2) SET(avx512)
+#elif defined(__aarch64__)
+#define CHAINRULE_SETS SET(neon)
+#else
+#define CHAINRULE_SETS SET(baseline)
+#endif
+
+namespace chainrule {
+
+#define SET(isa)                             \
+  namespace isa {                            \
+  extern const KernelEntry kernel_entries[]; \
+  extern const int64_t kernel_count;         \
+  }
+CHAINRULE_SETS
+#undef SET
+
+namespace {
+
+// Function-local, so that it is built whenever the first reader comes, in whatever translation
+// unit.
+const std::vector<KernelTable>& tables() {
+  static const std::vector<KernelTable> available = [] {
+    std::vector<KernelTable> found;
+#define SET(isa) \
+  if (cpu_supports(#isa)) found.push_back({#isa, isa::kernel_entries, isa::kernel_count});
+    CHAINRULE_SETS
+#undef SET
+    return found;
+  }();
+  return available;
+}
+
+std::atomic<const KernelTable*> chosen{nullptr};
+
+}  // namespace
+
+const KernelTable& kernels() noexcept {
+  const KernelTable* table = chosen.load(std::memory_order_acquire);
+  return table != nullptr ? *table : tables().back();
+}
+
+const KernelTable* kernels_of(const std::string& instruction_set) {
+  for (const KernelTable& table : tables()) {
+    if (instruction_set == table.instruction_set) return &table;
+  }
+  return nullptr;
+}
+
+bool choose_instruction_set(const std::string& instruction_set) {
+  const KernelTable* table = kernels_of(instruction_set);
+  if (table == nullptr) return false;
+  chosen.store(table, std::memory_order_release);
+  return true;
+}
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> names;
+  for (const KernelTable& table : tables()) names.emplace_back(table.instruction_set);
+  return names;
+}
+
+const KernelEntry* find_kernel(const KernelTable& table, const std::string& operation) {
+  const KernelEntry* end = table.entries + table.count;
+  const auto is_named = [&](const KernelEntry& entry) { return operation == entry.name; };
+  const KernelEntry* found = std::find_if(table.entries, end, is_named);
+  return found == end ? nullptr : found;
+}
+
+const char* family_of(const std::string& operation) {
+#define OP(name, family) \
+  if (operation == #name) return #family;
+#include "../ops.def"
+#undef OP
+  return "";
+}
+
+bool may_run_in_place(const std::string& operation) {
+  const char* family = family_of(operation);
+  return std::strcmp(family, "elementwise") == 0 || std::strcmp(family, "update") == 0;
+}
+
+}  // namespace chainrule

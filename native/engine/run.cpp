@@ -1,0 +1,279 @@
+#include "run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "thread_pool.h"
+#include "waitable.h"
+
+namespace chainrule {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void run_tile(const Loop& loop, int64_t index, const Member& member, Status* status) noexcept {
+  void* operand[max_operands];
+  const int64_t begin = index * loop.tile;
+  const Tile tile{operand, begin, std::min(begin + loop.tile, loop.rows), member.scratch, status};
+  std::byte* const* base = member.base.data();
+  for (const Instruction* i = loop.first; i != loop.last; ++i) {
+    const Address* address = i->address;
+    for (int64_t k = 0; k < i->operands; ++k) {
+      operand[k] = base[address[k].which] + address[k].offset + begin * address[k].row_bytes;
+    }
+    i->kernel(*i->call, tile);
+  }
+}
+
+void run_phase_alone(const Phase& phase, const Member& member, Status* status) noexcept {
+  for (const Loop* loop = phase.first; loop != phase.last; ++loop) {
+    for (int64_t tile = 0; tile < loop->tiles; ++tile) run_tile(*loop, tile, member, status);
+  }
+}
+
+// Tile `index` of all tiles of the phase.
+void run_tile_of_phase(const Phase& phase, int64_t index, const Member& member,
+                       Status* status) noexcept {
+  const Loop* loop = phase.first;
+  for (; index >= loop->tiles; ++loop) index -= loop->tiles;
+  run_tile(*loop, index, member, status);
+}
+
+// How far a member's own tiles are handed out: the number of the shared phase (40 bits) and the
+// next tile (24 bits). The phase number makes a claim by a thread that fell behind fail, and saves
+// resetting.
+struct alignas(64) Cursor {
+  std::atomic<uint64_t> word{0};
+};
+constexpr int tile_bits = 24;
+constexpr int64_t most_shared_phases = int64_t{1} << (64 - tile_bits);
+
+// The next tile of [begin, end), which is the range behind this cursor; -1: none is left.
+int64_t claim(Cursor& cursor, int64_t phase, int64_t begin, int64_t end) noexcept {
+  uint64_t seen = cursor.word.load(std::memory_order_relaxed);
+  for (;;) {
+    const auto at = static_cast<int64_t>(seen >> tile_bits);
+    if (at > phase) return -1;
+    constexpr uint64_t tile_mask = (uint64_t{1} << tile_bits) - 1;
+    const int64_t next = at == phase ? static_cast<int64_t>(seen & tile_mask) : begin;
+    if (next >= end) return -1;
+    const uint64_t wanted =
+        (static_cast<uint64_t>(phase) << tile_bits) | static_cast<uint64_t>(next + 1);
+    if (cursor.word.compare_exchange_weak(seen, wanted, std::memory_order_relaxed)) return next;
+  }
+}
+
+bool has_begun(const Cursor& cursor, int64_t phase) noexcept {
+  return static_cast<int64_t>(cursor.word.load(std::memory_order_relaxed) >> tile_bits) >= phase;
+}
+
+// A run by several threads. The caller goes through the steps; at a shared phase it counts `begun`
+// up and all members take tiles. The phase has ended when all its tiles are done: nobody waits for
+// a helper that has none, such as one that the system does not let run.
+struct TeamRun {
+  Program& program;
+  int members;
+  int spin;
+  std::vector<Cursor> cursors;
+  Status status{};
+  std::atomic<bool> over{false};
+  Waitable begun;  // shared phases so far, modulo 2^32
+  Waitable done;   // tiles of shared phases so far, modulo 2^32
+
+  TeamRun(Program& p, int n)
+      : program(p), members(n), spin(spin_of_team(n)), cursors(static_cast<size_t>(n)) {}
+};
+
+// Members that are of use in a phase; the same for every thread that asks.
+int members_of(const TeamRun& run, const Phase& phase) noexcept {
+  constexpr double least_share = 1'500;  // ns
+  const double useful = std::min(phase.cost / least_share, static_cast<double>(phase.tiles));
+  return useful < run.members ? static_cast<int>(useful) : run.members;
+}
+
+// Runs what is left of the tiles of `owner`, but for the last `spared`; returns how many it ran.
+int run_tiles_of(TeamRun& run, const Phase& phase, int64_t number, int me, int owner,
+                 int spared) noexcept {
+  const int members = members_of(run, phase);
+  const int64_t begin = phase.tiles * owner / members;
+  const int64_t end = phase.tiles * (owner + 1) / members - spared;
+  Cursor& cursor = run.cursors[static_cast<size_t>(owner)];
+  int finished = 0;
+  for (int64_t tile; (tile = claim(cursor, number, begin, end)) >= 0; ++finished) {
+    run_tile_of_phase(phase, tile, run.program.member(me), &run.status);
+  }
+  return finished;
+}
+
+// A member's own tiles first, which are the same in every step and so in its cache; then the
+// others', but not the last tile of one who is at work: to fetch its rows from another cache costs
+// more than to wait for it, and costs its owner again in the next step (100,000 floats, 2 threads:
+// 10 us a step with the last tile taken, as slow as one thread).
+void share_phase(TeamRun& run, const Phase& phase, int64_t number, int me) noexcept {
+  const int members = members_of(run, phase);
+  if (me >= members) return;
+  int finished = run_tiles_of(run, phase, number, me, me, 0);
+  for (int turn = 1; turn < members; ++turn) {
+    const int owner = (me + turn) % members;
+    const int spared = has_begun(run.cursors[static_cast<size_t>(owner)], number) ? 1 : 0;
+    finished += run_tiles_of(run, phase, number, me, owner, spared);
+  }
+  if (finished > 0) run.done.add(finished);
+}
+
+// The caller takes also the last tiles, of members that the system does not let run.
+void finish_phase(TeamRun& run, const Phase& phase, int64_t number) noexcept {
+  int finished = 0;
+  for (int owner = 1; owner < members_of(run, phase); ++owner) {
+    finished += run_tiles_of(run, phase, number, 0, owner, 0);
+  }
+  if (finished > 0) run.done.add(finished);
+}
+
+int low_bits(int64_t number) noexcept { return static_cast<int>(static_cast<uint32_t>(number)); }
+
+void follow(void* context, int me) noexcept {
+  auto& run = *static_cast<TeamRun*>(context);
+  const std::vector<const Phase*>& phases = run.program.shared_phases();
+  const auto count = static_cast<int64_t>(phases.size());
+  int64_t number = 0;
+  for (;;) {
+    const int now = run.begun.wait_while(low_bits(number), run.spin);
+    if (run.over.load(std::memory_order_acquire)) return;
+    number +=
+        static_cast<int64_t>(static_cast<uint32_t>(now) - static_cast<uint32_t>(low_bits(number)));
+    run.program.place_slots(run.program.member(me), (number - 1) / count);
+    share_phase(run, *phases[static_cast<size_t>((number - 1) % count)], number, me);
+  }
+}
+
+// What the caller knows of a team run; alone, no team.
+struct Lead {
+  TeamRun* team;
+  int64_t begun = 0;
+  int64_t tiles = 0;
+};
+
+void lead_phase(Lead& lead, const Phase& phase) noexcept {
+  constexpr int patience = 2'000;  // ns
+  TeamRun& run = *lead.team;
+  lead.tiles += phase.tiles;
+  run.begun.store(low_bits(++lead.begun));
+  share_phase(run, phase, lead.begun, 0);
+  const int all = low_bits(lead.tiles);
+  if (run.done.spin_until(all, std::min(patience, run.spin)) != all) {
+    finish_phase(run, phase, lead.begun);
+  }
+  for (int done = run.done.load(); done != all;) done = run.done.wait_while(done, run.spin);
+}
+
+// Asks at most every 5 ms. Asking takes the lock of the Python interpreter, which another thread
+// may hold for 5 ms: then it asks less often, to lose no more than a twentieth. The clock is read
+// every `every` steps only (25 ns, in steps of 3 us).
+class Poller {
+ public:
+  explicit Poller(Poll poll) noexcept : poll_(poll), last_(Clock::now()) {}
+  // False: stop.
+  bool go_on() noexcept {
+    if (--left_ > 0 || poll_.ask == nullptr) return true;
+    const Clock::time_point now = Clock::now();
+    const auto since = now - last_read_;
+    last_read_ = now;
+    if (since < std::chrono::milliseconds(1)) every_ = std::min(every_ * 2, 1024);
+    if (since > std::chrono::milliseconds(2)) every_ = std::max(every_ / 4, 1);
+    left_ = every_;
+    return now - last_ < interval_ || ask(now);
+  }
+
+ private:
+  bool ask(Clock::time_point now) noexcept {
+    const bool go_on = poll_.ask(poll_.context);
+    last_ = last_read_ = Clock::now();
+    interval_ =
+        std::clamp<Clock::duration>(20 * (last_ - now), shortest, std::chrono::milliseconds(200));
+    return go_on;
+  }
+
+  static constexpr Clock::duration shortest = std::chrono::milliseconds(5);
+  Poll poll_;
+  Clock::time_point last_;
+  Clock::time_point last_read_ = last_;
+  Clock::duration interval_ = shortest;
+  int every_ = 1;
+  int left_ = 1;
+};
+
+bool faulty(const Status& status) noexcept {
+  return __atomic_load_n(&status.fault, __ATOMIC_RELAXED) != 0;
+}
+
+// Returns the number of completed steps.
+int64_t lead_steps(Program& program, int64_t steps, Lead& lead, Status* status,
+                   Poll poll) noexcept {
+  Member& member = program.member(0);
+  Poller poller(poll);
+  const int generation = fork_generation();
+  for (int64_t step = 0; step < steps; ++step) {
+    program.place_slots(member, step);
+    for (const Phase& phase : program.phases()) {
+      if (lead.team != nullptr && phase.shared) {
+        lead_phase(lead, phase);
+      } else {
+        run_phase_alone(phase, member, status);
+      }
+      if (faulty(*status)) return step;
+    }
+    if (!poller.go_on()) return step + 1;
+    // A signal handler has forked and this is the child, where the helpers do not exist.
+    if (fork_generation() != generation) lead.team = nullptr;
+  }
+  return steps;
+}
+
+Outcome outcome_of(int64_t done, const Status& status) noexcept {
+  if (status.fault == 0) return {done, -1, -1};
+  const uint64_t fault = status.fault - 1;
+  return {done, static_cast<int>(fault & 0xffff), static_cast<int64_t>(fault >> 16)};
+}
+
+Outcome run_alone(Program& program, int64_t steps, Poll poll) noexcept {
+  Status status;
+  Lead lead{nullptr};
+  const int64_t done = lead_steps(program, steps, lead, &status, poll);
+  return outcome_of(done, status);
+}
+
+Outcome run_together(Program& program, Team& team, int64_t steps, Poll poll) {
+  auto run = std::make_unique<TeamRun>(program, team.size());
+  const int generation = fork_generation();
+  Lead lead{run.get()};
+  team.start(follow, run.get());
+  const int64_t done = lead_steps(program, steps, lead, &run->status, poll);
+  const Outcome outcome = outcome_of(done, run->status);
+  if (fork_generation() != generation) {
+    // Whoever slept on it in the parent never leaves it here; to destroy it would wait for them.
+    static_cast<void>(run.release());
+    return outcome;
+  }
+  run->over.store(true, std::memory_order_release);
+  run->begun.add(1);
+  team.finish();
+  return outcome;
+}
+
+}  // namespace
+
+Outcome run_steps(Program& program, int64_t steps, int members, Poll poll) {
+  const auto shared = static_cast<int64_t>(program.shared_phases().size());
+  // At a microsecond a phase, the numbers of phases last for twelve days.
+  if (members > 1 && steps >= most_shared_phases / shared) {
+    throw ProgramError("too many steps in one run");
+  }
+  Team team(members);
+  return team.size() == 1 ? run_alone(program, steps, poll)
+                          : run_together(program, team, steps, poll);
+}
+
+}  // namespace chainrule

@@ -1,0 +1,209 @@
+// Products of matrices: matmul, batch_matmul and dense. Which way an element is computed is chosen in
+// `prepare` from the shapes alone, so that its bits do not depend on tiles.
+#include "gemm.h"
+#include "gemm_dot.h"
+#include "vec_math.h"
+
+namespace chainrule::CHAINRULE_ISA {
+namespace {
+
+// y[n, m] = x[n, k] w[k, m]; the letters of a form say which of x and w lie transposed in memory.
+enum class Form : uint8_t {
+  plain,
+  transposed_x,
+  transposed_w,
+  transposed_both,
+  rows,    // y = rows of x with rows of w^T
+  vector,  // m = 1 and x transposed: y^T = w^T x
+};
+
+struct Shape {
+  int64_t n, k, m;
+  bool transpose_x, transpose_w;
+};
+
+// Shapes of the two matrices are the axes from `first` on.
+Shape shape_of(const Call& call, int first) {
+  const bool transpose_x = call.number("transpose_x", 0) != 0;
+  const bool transpose_w = call.number("transpose_w", 0) != 0;
+  const int64_t* x = call.operand[0].shape + first;
+  const int64_t* w = call.operand[1].shape + first;
+  return {x[transpose_x ? 1 : 0], x[transpose_x ? 0 : 1], w[transpose_w ? 0 : 1], transpose_x,
+          transpose_w};
+}
+
+// Up to 8 rows, transposing w or leaving lanes empty costs more than adding up lanes.
+bool is_rows_with_rows(const Shape& s) {
+  if (s.transpose_x || s.k == 1) return false;
+  return s.m == 1 || (s.transpose_w && s.n <= 8 && s.k >= 16);
+}
+
+Form form_of(const Shape& s) {
+  if (is_rows_with_rows(s)) return Form::rows;
+  const bool vector = s.m == 1 || s.k == 1;  // w reads the same either way
+  if (s.transpose_x && s.m == 1) return Form::vector;
+  if (s.transpose_w && !vector) return s.transpose_x ? Form::transposed_both : Form::transposed_w;
+  return s.transpose_x ? Form::transposed_x : Form::plain;
+}
+
+// One product; x is at the first of `rows` rows, or columns if it is transposed.
+template <typename T>
+struct Matrices {
+  const T* x;
+  const T* w;
+  const T* bias;
+  T* y;
+  int64_t rows;
+  std::byte* scratch;
+};
+
+// Packing w pays where its rows are far apart, in memory pages of their own or in the same places of
+// the cache, and there are rows enough.
+constexpr int64_t least_packed_row = 2048;  // bytes
+constexpr int64_t least_packing_rows = 24;
+
+template <typename T>
+T* packing_place(const Matrices<T>& s, int64_t m) noexcept {
+  const bool pays = m * static_cast<int64_t>(sizeof(T)) >= least_packed_row &&
+                    s.rows >= least_packing_rows;
+  return pays ? reinterpret_cast<T*>(s.scratch) : nullptr;
+}
+
+template <typename T, Form form, bool relu>
+void contract(const Call& call, const Matrices<T>& s) noexcept {
+  const int64_t n = call.integers[0], k = call.integers[1], m = call.integers[2];
+  if constexpr (form == Form::rows) {
+    multiply_rows_with_rows<T>({s.rows, k, m, s.x, s.w, s.y, m, s.bias});
+  } else if constexpr (form == Form::vector) {
+    multiply<T>({1, k, s.rows, s.w, 0, 1, s.x, n, s.y, s.rows});
+  } else if constexpr (form == Form::transposed_w) {
+    multiply_by_transposed<T>({s.rows, k, m, s.x, k, 1, s.w, k, s.y, m},
+                              reinterpret_cast<T*>(s.scratch));
+  } else if constexpr (form == Form::transposed_both) {
+    multiply<T>({s.rows, k, m, s.x, 1, n, s.w, k, s.y, m, nullptr, false, true,
+                 reinterpret_cast<T*>(s.scratch)});
+  } else {
+    constexpr bool transposed = form == Form::transposed_x;
+    multiply<T>({s.rows, k, m, s.x, transposed ? 1 : k, transposed ? n : 1, s.w, m, s.y, m, s.bias,
+                 relu, false, packing_place(s, m)});
+  }
+}
+
+template <typename T>
+int64_t scratch_bytes(const Shape& s, Form form) {
+  int64_t elements = 0;
+  const bool wide = s.m * static_cast<int64_t>(sizeof(T)) >= least_packed_row;
+  if (wide || form == Form::transposed_w || form == Form::transposed_both)
+    elements = packed_size<T>;
+  if (form == Form::transposed_w) {
+    const int64_t whole = transposed_scratch<T>(s.k);
+    elements = elements < whole ? whole : elements;
+  }
+  return elements * static_cast<int64_t>(sizeof(T));
+}
+
+template <typename T, Form form>
+void run_matmul(const Call& call, const Tile& tile) noexcept {
+  const T* x = argument<T>(tile, 0) + (call.operand[0].tiled ? 0 : tile.begin * call.integers[3]);
+  contract<T, form, false>(call, {x, argument<T>(tile, 1), nullptr, output<T>(call, tile),
+                                  tile.end - tile.begin, tile.scratch});
+}
+
+template <typename T, Form form>
+void run_batch(const Call& call, const Tile& tile) noexcept {
+  Matrices<T> s{argument<T>(tile, 0), argument<T>(tile, 1), nullptr,    output<T>(call, tile),
+                call.integers[0],     tile.scratch};
+  for (int64_t i = tile.begin; i < tile.end; ++i) {
+    contract<T, form, false>(call, s);
+    s.x += call.operand[0].row_size;
+    s.w += call.operand[1].row_size;
+    s.y += call.output().row_size;
+  }
+}
+
+enum class Activation : uint8_t { linear, relu, tanh, sigmoid };
+
+template <typename T, Activation activation>
+Vec<T> activate(Vec<T> x) noexcept {
+  if constexpr (activation == Activation::relu) return select<T>(x <= 0, Vec<T>{}, x);
+  if constexpr (activation == Activation::tanh) return tanh<T>(x);
+  if constexpr (activation == Activation::sigmoid) return sigmoid<T>(x);
+  return x;
+}
+
+// relu is applied in registers, the costlier functions in one pass over the tile while it is hot:
+// inside every block they would make it many times as long.
+template <typename T, Form form, Activation activation>
+void run_dense(const Call& call, const Tile& tile) noexcept {
+  constexpr bool relu = activation == Activation::relu && form == Form::plain;
+  T* y = output<T>(call, tile);
+  contract<T, form, relu>(call, {argument<T>(tile, 0), argument<T>(tile, 1), argument<T>(tile, 2),
+                                 y, tile.end - tile.begin, tile.scratch});
+  if constexpr (activation != Activation::linear && !relu) {
+    each_vector<T>((tile.end - tile.begin) * call.integers[2], [=](auto at, int64_t i) {
+      at.store(y + i, activate<T, activation>(at.load(y + i)));
+    });
+  }
+}
+
+template <template <typename, Form> typename Run, typename T>
+Kernel kernel_for(Call& call, const Shape& s) {
+  const Form form = form_of(s);
+  const int64_t x_step = s.transpose_x ? 1 : s.k;  // from one row of y to the next
+  const int64_t values[] = {s.n, s.k, s.m, x_step};
+  for (int i = 0; i < 4; ++i) call.integers[i] = values[i];
+  call.scratch_bytes = scratch_bytes<T>(s, form);
+  switch (form) {
+    case Form::plain: return Run<T, Form::plain>::run;
+    case Form::transposed_x: return Run<T, Form::transposed_x>::run;
+    case Form::transposed_w: return Run<T, Form::transposed_w>::run;
+    case Form::transposed_both: return Run<T, Form::transposed_both>::run;
+    case Form::rows: return Run<T, Form::rows>::run;
+    case Form::vector: return Run<T, Form::vector>::run;
+  }
+  return nullptr;
+}
+
+template <template <typename, Form> typename Run>
+Kernel prepare_product(Call& call, int first) {
+  const Shape shape = shape_of(call, first);
+  switch (call.operand[0].dtype) {
+    case DType::f32: return kernel_for<Run, float>(call, shape);
+    case DType::f64: return kernel_for<Run, double>(call, shape);
+    default: return nullptr;
+  }
+}
+
+template <typename T, Form form>
+struct Matmul {
+  static constexpr Kernel run = run_matmul<T, form>;
+};
+template <typename T, Form form>
+struct Batch {
+  static constexpr Kernel run = run_batch<T, form>;
+};
+// Its x and w lie as they are, so it has two forms only.
+template <Activation activation>
+struct Dense {
+  template <typename T, Form form>
+  struct Of {
+    static constexpr Form used = form == Form::rows ? Form::rows : Form::plain;
+    static constexpr Kernel run = run_dense<T, used, activation>;
+  };
+};
+
+}  // namespace
+
+Kernel prepare_matmul(Call& call) { return prepare_product<Matmul>(call, 0); }
+Kernel prepare_batch_matmul(Call& call) { return prepare_product<Batch>(call, 1); }
+Kernel prepare_dense(Call& call) {
+  const Attribute* activation = call.find("activation");
+  const std::string word = activation != nullptr ? activation->word : "linear";
+  if (word == "linear") return prepare_product<Dense<Activation::linear>::Of>(call, 0);
+  if (word == "relu") return prepare_product<Dense<Activation::relu>::Of>(call, 0);
+  if (word == "tanh") return prepare_product<Dense<Activation::tanh>::Of>(call, 0);
+  if (word == "sigmoid") return prepare_product<Dense<Activation::sigmoid>::Of>(call, 0);
+  return nullptr;
+}
+
+}  // namespace chainrule::CHAINRULE_ISA

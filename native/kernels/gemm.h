@@ -1,0 +1,175 @@
+// Matrix products of any size out of blocks: cut along the contracted axis, the columns and the
+// rows, with the second matrix packed or transposed into scratch where that is faster. How a
+// product is cut changes no bit of it.
+#pragma once
+
+#include "gemm_micro.h"
+#include "gemm_transpose.h"
+
+namespace chainrule::CHAINRULE_ISA {
+
+// Along the contracted axis: a block of b, of this depth and the width of a block of sums, stays in
+// the first-level cache while all rows go by.
+inline constexpr int64_t kDepth = 128;
+
+// y = x w, or more exactly y[i, j] = bias[j] + sum_p a[i, p] b[p, j], where b[p, j] is at
+// b + j * b_row + p if b_transposed.
+template <typename T>
+struct Product {
+  int64_t rows;
+  int64_t depth;
+  int64_t columns;
+  const T* a;
+  int64_t a_row;
+  int64_t a_step;
+  const T* b;
+  int64_t b_row;
+  T* y;
+  int64_t y_row;
+  const T* bias = nullptr;
+  bool relu = false;
+  bool b_transposed = false;
+  T* packed = nullptr;  // packed_size<T> elements: blocks of b are copied there
+};
+
+template <typename T>
+inline constexpr int64_t packed_size = kDepth * kBlockVectors * kLanes<T>;
+
+inline int64_t least(int64_t a, int64_t b) noexcept { return a < b ? a : b; }
+// n over d, rounded up.
+inline int64_t pieces(int64_t n, int64_t d) noexcept { return (n + d - 1) / d; }
+
+// All rows, in groups of the largest block first. requires: vectors <= vectors_of(largest used).
+template <typename T, int rows = kBlockRows>
+inline void multiply_rows(Block<T>& s, int64_t left, int64_t vectors, bool part) noexcept {
+  const int64_t groups = left / rows;
+  if (groups > 0) {
+    multiply_block_for<T, rows>(vectors, part)(s, groups);
+    left -= groups * rows;
+    s.a += groups * rows * s.a_row;
+    s.y += groups * rows * s.y_row;
+  }
+  if constexpr (rows > 1) {
+    if (left > 0) multiply_rows<T, rows / 2>(s, left, vectors, part);
+  }
+}
+
+// Steps first .. first + depth of columns j .. j + width, in rows of `row` elements, zeros at the end.
+template <typename T>
+inline void pack(const Product<T>& p, int64_t first, int64_t depth, int64_t j, int64_t width,
+                 int64_t row) noexcept {
+  if (p.b_transposed) {
+    transpose_matrix<T>({p.b + j * p.b_row + first, p.b_row, width, depth, p.packed, row, true});
+    return;
+  }
+  const T* from = p.b + first * p.b_row + j;
+  T* to = p.packed;
+  for (int64_t i = 0; i < depth; ++i) {
+    each_vector<T>(width, [=](auto at, int64_t v) { store(to + v, at.load(from + v)); });
+    from += p.b_row;
+    to += row;
+  }
+}
+
+// How many of `left` vectors of columns the next blocks take: not so many that one is left alone.
+inline int64_t next_vectors(int64_t left, int64_t most) noexcept {
+  return left <= most ? left : left == most + 1 ? (most + 1) / 2 : most;
+}
+
+// Adds the products of s.depth steps from `first` on to all elements.
+template <typename T>
+inline void multiply_slice(const Product<T>& p, const Block<T>& slice, int64_t first) noexcept {
+  const bool widest = p.rows < kBlockRows && p.packed == nullptr;
+  const int64_t most = widest ? vectors_of(p.rows == 1 ? 1 : 2) : kBlockVectors;
+  for (int64_t j = 0; j < p.columns;) {
+    const int64_t left = p.columns - j;
+    const int64_t vectors = next_vectors(pieces(left, kLanes<T>), most);
+    const int64_t width = vectors * kLanes<T>;
+    const bool part = width > left;
+    Block<T> s = slice;
+    s.tail = left - (width - kLanes<T>);
+    s.y += j;
+    if (s.bias != nullptr) s.bias += j;
+    if (p.packed != nullptr) {
+      pack(p, first, s.depth, j, least(width, left), width);
+      s.b = p.packed;
+      s.b_row = width;
+      s.b_padded = true;
+    } else {
+      s.b += j;
+    }
+    multiply_rows(s, p.rows, vectors, part);
+    j += width;
+  }
+}
+
+// requires: packed where b_transposed.
+template <typename T>
+inline void multiply(const Product<T>& p) noexcept {
+  // With one group of rows and a in order there is nothing to keep in the cache.
+  const bool whole = p.rows <= kBlockRows && p.a_step == 1 && p.packed == nullptr;
+  const int64_t step = whole ? p.depth : kDepth;
+  int64_t first = 0;
+  do {
+    Block<T> s{};
+    s.depth = least(step, p.depth - first);
+    s.a = p.a + first * p.a_step;
+    s.a_row = p.a_row;
+    s.a_step = p.a_step;
+    s.b = p.b + first * p.b_row;
+    s.b_row = p.b_row;
+    s.y = p.y;
+    s.y_row = p.y_row;
+    s.bias = p.bias;
+    s.start = first > 0 ? Start::sum : p.bias != nullptr ? Start::bias : Start::zero;
+    s.relu = p.relu && first + s.depth == p.depth;
+    multiply_slice(p, s, first);
+    first += s.depth;
+  } while (first < p.depth);
+}
+
+// Where b is transposed, packing it costs as much as 4 to 6 rows of products. The transposed result,
+// y^T = b^T a^T, needs only a^T, which is small if the rows are few, and transposing y^T back.
+template <typename T>
+inline constexpr int64_t kTransposedRows = kBlockVectors * kLanes<T>;
+template <typename T>
+inline constexpr int64_t kTransposedColumns = 64;
+template <typename T>
+inline int64_t transposed_scratch(int64_t depth) noexcept {
+  return (depth + kTransposedColumns<T>) * kTransposedRows<T>;
+}
+
+// requires: p.b_transposed, p.rows <= kTransposedRows, p.a_step == 1, no bias or relu; scratch of
+// transposed_scratch(depth) elements.
+template <typename T>
+inline void multiply_transposed(const Product<T>& p, T* scratch) noexcept {
+  const int64_t width = pieces(p.rows, kLanes<T>) * kLanes<T>;
+  T* const a = scratch + kTransposedColumns<T> * kTransposedRows<T>;
+  transpose_matrix<T>({p.a, p.a_row, p.rows, p.depth, a, width, true});
+  for (int64_t j = 0; j < p.columns; j += kTransposedColumns<T>) {
+    const int64_t columns = least(kTransposedColumns<T>, p.columns - j);
+    multiply<T>({columns, p.depth, width, p.b + j * p.b_row, p.b_row, 1, a, width, scratch, width});
+    transpose_matrix<T>({scratch, width, columns, p.rows, p.y + j, p.y_row, false});
+  }
+}
+
+// For each slice of rows the cheaper way. requires: as above, but any number of rows; p.packed.
+template <typename T>
+inline void multiply_by_transposed(Product<T> p, T* scratch) noexcept {
+  p.b_transposed = true;
+  for (int64_t i = 0; i < p.rows; i += kTransposedRows<T>) {
+    Product<T> s = p;
+    s.rows = least(kTransposedRows<T>, p.rows - i);
+    s.a += i * p.a_row;
+    s.y += i * p.y_row;
+    const bool fills_vectors = 4 * s.rows >= 3 * kLanes<T>;
+    if (fills_vectors && s.depth * s.columns > s.rows * (s.depth + s.columns)) {
+      multiply_transposed(s, scratch);
+    } else {
+      s.packed = scratch;
+      multiply(s);
+    }
+  }
+}
+
+}  // namespace chainrule::CHAINRULE_ISA

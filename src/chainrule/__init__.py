@@ -1,0 +1,49 @@
+"""chainrule: neural networks trained by back-propagation, fast on the machine you have.
+
+The parts are imported when they are first used, so that ``import chainrule`` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_MODULES = (
+    "activations", "callbacks", "data", "datasets", "dtypes", "errors", "executors", "graph",
+    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "plan",
+    "seeding", "training", "utils",
+)  # fmt: skip
+_NAMES = {
+    "Model": "chainrule.models",
+    "Sequential": "chainrule.models",
+    "load_model": "chainrule.models",
+    "Variable": "chainrule.graph",
+    "Value": "chainrule.graph",
+    "ChainruleError": "chainrule.errors",
+    "set_num_threads": "chainrule.executors",
+    "num_threads": "chainrule.executors",
+}
+
+if TYPE_CHECKING:
+    from chainrule.errors import ChainruleError as ChainruleError
+    from chainrule.executors import num_threads as num_threads
+    from chainrule.executors import set_num_threads as set_num_threads
+    from chainrule.graph import Value as Value
+    from chainrule.graph import Variable as Variable
+    from chainrule.models import Model as Model
+    from chainrule.models import Sequential as Sequential
+    from chainrule.models import load_model as load_model
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"chainrule.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES, *_NAMES])

@@ -1,0 +1,167 @@
+"""The arrays of one run side by side: checked, split, and the order they are visited in."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chainrule.data.arrays import as_numbers
+from chainrule.dtypes import Array
+from chainrule.errors import ArgumentError, DataError
+
+Order = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Samples `x`, targets `y` and sample weights, of equal length and C-contiguous.
+
+    `first` is the row of the user's arrays that row 0 was, `source` the call they were given to;
+    errors name both.
+    """
+
+    x: Array
+    y: Array | None = None
+    weights: Array | None = None
+    first: int = 0
+    source: str = "fit"
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def part(self, begin: int, end: int) -> Batches:
+        """Return the rows from `begin` to `end`, which share this one's memory."""
+        y = None if self.y is None else self.y[begin:end]
+        weights = None if self.weights is None else self.weights[begin:end]
+        return Batches(self.x[begin:end], y, weights, self.first + begin, self.source)
+
+
+def collect(x: Any, y: Any = None, weights: Any = None, *, source: str) -> Batches:
+    """Return checked arrays for one run.
+
+    Raises
+    ------
+    DataError
+        For arrays that are empty, of different lengths, or not of numbers.
+    """
+    arrays = {"x": as_numbers(x, "x")}
+    if y is not None:
+        arrays["y"] = as_numbers(y, "y")
+    if weights is not None:
+        arrays["sample_weight"] = _one_a_row(as_numbers(weights, "sample_weight"))
+    _check_lengths(arrays, source)
+    return Batches(arrays["x"], arrays.get("y"), arrays.get("sample_weight"), source=source)
+
+
+def _one_a_row(weights: Array) -> Array:
+    """Return the weights as one axis."""
+    if weights.ndim == 2 and weights.shape[1] == 1:
+        return weights[:, 0]
+    if weights.ndim != 1:
+        raise DataError(
+            f"sample_weight has shape {list(weights.shape)}; expected one number a sample."
+        )
+    return weights
+
+
+def _check_lengths(arrays: Mapping[str, Array], source: str) -> None:
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} has {n}" for name, n in lengths.items())
+        shapes = "\n".join(f"  {name:<7}: {list(a.shape)}" for name, a in arrays.items())
+        raise DataError(f"{source} needs one row a sample in each array, but {told}.\n{shapes}")
+    if not lengths["x"]:
+        raise DataError(f"x is empty: {source} needs at least one sample.")
+
+
+def with_class_weight(batches: Batches, class_weight: Mapping[int, float] | None) -> Batches:
+    """Return the batches with each sample's weight times that of its class (1 where not named).
+
+    Raises
+    ------
+    ArgumentError
+        For classes that are not whole numbers from 0 on, or weights that are not numbers.
+    DataError
+        For targets that are no classes.
+    """
+    if class_weight is None:
+        return batches
+    labels = _labels(batches)
+    table = np.ones(max(labels.max(initial=0), *_keys(class_weight), 0) + 1, np.float32)
+    for k, weight in class_weight.items():
+        table[operator.index(k)] = weight
+    weights: Array = table[labels]
+    if batches.weights is not None:
+        weights = (weights * batches.weights).astype(np.float32)
+    return Batches(batches.x, batches.y, weights, batches.first, batches.source)
+
+
+def _keys(class_weight: Mapping[int, float]) -> list[int]:
+    try:
+        keys = [operator.index(k) for k in class_weight]
+        numbers = [float(w) for w in class_weight.values()]
+    except (TypeError, ValueError, AttributeError):
+        keys, numbers = [], []
+    if not keys or min(keys) < 0 or not all(0 <= n < np.inf for n in numbers):
+        raise ArgumentError(
+            "class_weight must map class numbers (0, 1, ...) to weights of at least 0, "
+            f"e.g. {{0: 1.0, 1: 5.0}}; it is {class_weight!r}"
+        )
+    return keys
+
+
+def _labels(batches: Batches) -> npt.NDArray[np.int64]:
+    """Return the class number of each sample, from numbers or one-hot vectors."""
+    y = batches.y
+    if y is None or y.ndim > 2:
+        raise DataError("class_weight needs y to be class numbers [n] or one-hot vectors [n, k].")
+    if y.ndim == 2:
+        return y.argmax(axis=1) if y.shape[1] > 1 else _whole(y[:, 0], batches)
+    return _whole(y, batches)
+
+
+def _whole(y: Array, batches: Batches) -> npt.NDArray[np.int64]:
+    labels = np.nan_to_num(y, nan=-1.0).astype(np.int64)
+    if wrong := np.flatnonzero((labels != y) | (labels < 0))[:1].tolist():
+        row = wrong[0]
+        raise DataError(
+            f"class_weight needs class numbers, but label {batches.first + row} is {y[row]}."
+        )
+    return labels
+
+
+def split(batches: Batches, fraction: float) -> tuple[Batches, Batches | None]:
+    """Return the first rows to train on and the last `fraction` of them to validate with.
+
+    Raises
+    ------
+    ArgumentError
+        Where `fraction` is not from 0 (no validation) to less than 1, or leaves a part empty.
+    """
+    try:
+        valid = 0 <= float(fraction) < 1
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ArgumentError(f"validation_split is {fraction!r}; expected 0 <= split < 1")
+    if not fraction:
+        return batches, None
+    n = len(batches)
+    cut = int(n * (1 - fraction))
+    if cut in (0, n):
+        raise ArgumentError(
+            f"validation_split={fraction} of {n} samples leaves {cut} to train on "
+            f"and {n - cut} to validate with"
+        )
+    return batches.part(0, cut), batches.part(cut, n)
+
+
+def permutation(seed: int, epoch: int, n: int) -> Order:
+    """Return the order of an epoch: a function of seed, epoch and number of samples."""
+    random = np.random.Generator(np.random.Philox(key=np.array([seed, epoch], np.uint64)))
+    return random.permutation(n)

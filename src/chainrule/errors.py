@@ -1,0 +1,63 @@
+"""What can go wrong: every mistake of the user is a subclass of `ChainruleError`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ChainruleError(Exception):
+    """Root of all errors raised for a mistake of the user."""
+
+
+class ShapeError(ChainruleError, ValueError):
+    """Arrays whose shapes do not fit each other, or do not fit the model."""
+
+
+class DTypeError(ChainruleError, TypeError):
+    """Arrays of a dtype that the operation does not take."""
+
+
+class DataError(ChainruleError, ValueError):
+    """Values in the data that cannot be trained on: NaN, labels out of range, unequal lengths."""
+
+
+class ArgumentError(ChainruleError, ValueError):
+    """An argument outside its range, or a name that does not exist."""
+
+
+class GraphError(ChainruleError, RuntimeError):
+    """A graph that cannot be differentiated, planned or run."""
+
+
+class NotBuiltError(ChainruleError, RuntimeError):
+    """A model or layer used before its weights exist, or before `compile`."""
+
+
+class FileError(ChainruleError, OSError):
+    """A file that is missing, damaged or of another format."""
+
+
+class MissingDependencyError(ChainruleError, ImportError):
+    """An optional package that the call needs and that is not installed."""
+
+
+def closest(name: str, choices: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the choice nearest to `name`, else ``""``."""
+    near = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def unknown_name(kind: str, name: object, choices: Iterable[str]) -> ArgumentError:
+    """Return the error for a name that is not among the choices, naming the nearest."""
+    names = sorted(choices)
+    return ArgumentError(
+        f"unknown {kind} {name!r}{closest(str(name), names)}\n  known: {', '.join(names)}"
+    )
+
+
+def missing_package(package: str, purpose: str, extra: str) -> MissingDependencyError:
+    """Return the one-line error for an optional package, with the command that mends it."""
+    return MissingDependencyError(
+        f"{purpose} needs the package {package!r}: pip install 'chainrule[{extra}]'"
+    )

@@ -1,0 +1,25 @@
+"""The language of training steps: values, primitives, the chain rule."""
+
+from chainrule.graph import scope
+from chainrule.graph.autodiff import gradient, ordered
+from chainrule.graph.primitive import Primitive, fused, primitive, registry
+from chainrule.graph.printing import show
+from chainrule.graph.signature import Spec
+from chainrule.graph.value import Node, Value, Variable, constant, placeholder
+
+__all__ = [
+    "Node",
+    "Primitive",
+    "Spec",
+    "Value",
+    "Variable",
+    "constant",
+    "fused",
+    "gradient",
+    "ordered",
+    "placeholder",
+    "primitive",
+    "registry",
+    "scope",
+    "show",
+]

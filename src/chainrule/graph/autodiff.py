@@ -1,0 +1,123 @@
+"""The chain rule: from a graph, the graph of its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from chainrule.dtypes import is_float
+from chainrule.errors import GraphError, ShapeError
+from chainrule.graph.primitive import registry
+from chainrule.graph.value import Node, Value, Variable, constant
+
+
+def ordered(outputs: Iterable[Value]) -> list[Node]:
+    """Return the nodes that the outputs need, each after those it depends on."""
+    done: set[Node] = set()
+    result: list[Node] = []
+    stack: list[tuple[Node, bool]] = [(v.node, False) for v in outputs if v.node is not None]
+    stack.reverse()
+    while stack:
+        node, ready = stack.pop()
+        if node in done:
+            continue
+        if ready:
+            done.add(node)
+            result.append(node)
+            continue
+        stack.append((node, True))
+        stack.extend(
+            (a.node, False)
+            for a in reversed(node.arguments)
+            if a.node is not None and a.node not in done
+        )
+    return result
+
+
+def gradient(
+    of: Value, wrt: Sequence[Value | Variable], cotangent: Value | None = None
+) -> list[Value]:
+    """Return d(of)/d(x) for each x, as values of the same graph.
+
+    Parameters
+    ----------
+    of : Value
+        A scalar, or any value where `cotangent` is given.
+    wrt : sequence of Value or Variable
+        What to differentiate by; where there is no path the gradient is zero.
+    cotangent : Value, optional
+        What the chain rule starts from, of the shape of `of`; by default 1.
+
+    Raises
+    ------
+    GraphError
+        Where an operation on the path has no derivative.
+    """
+    targets = [v.leaf if isinstance(v, Variable) else v for v in wrt]
+    if cotangent is None:
+        if of.shape != ():
+            raise ShapeError(f"only a scalar has a gradient; this value has shape {list(of.shape)}")
+        cotangent = constant(np.ones((), of.dtype))
+    nodes = ordered([of])
+    active = _active(nodes, targets)
+    cotangents: dict[Value, Value] = {of: cotangent}
+    for node in reversed(nodes):
+        if node in active:
+            _propagate(node, active, cotangents, set(targets))
+    return [cotangents.get(t) or _zeros(t) for t in targets]
+
+
+def _active(nodes: list[Node], targets: Sequence[Value]) -> set[Node]:
+    """Return the nodes that depend on a target through arguments that have derivatives."""
+    wanted = set(targets)
+    active: set[Node] = set()
+    for node in nodes:
+        for a in node.arguments:
+            if is_float(a.dtype) and (a in wanted or a.node in active):
+                active.add(node)
+                break
+    return active
+
+
+def _propagate(
+    node: Node, active: set[Node], cotangents: dict[Value, Value], wanted: set[Value]
+) -> None:
+    """Add the cotangents of the node's arguments to what they have gathered so far."""
+    gs = [cotangents.get(y) for y in node.outputs]
+    if all(g is None for g in gs):
+        return
+    if node.op.fused and not node.op.has_derivative:
+        _through_decomposition(node, gs, cotangents)
+        return
+    g = gs[0] if len(gs) == 1 else tuple(gs)
+    for argument, part in zip(node.arguments, node.op.cotangents(g, node), strict=True):
+        if part is not None and (argument in wanted or argument.node in active):
+            _gather(cotangents, argument, part)
+
+
+def _gather(cotangents: dict[Value, Value], argument: Value, part: Value) -> None:
+    if part.shape != argument.shape:
+        raise GraphError(f"a cotangent of shape {part.shape} for a value of shape {argument.shape}")
+    known = cotangents.get(argument)
+    cotangents[argument] = part if known is None else registry()["add"](known, part)
+
+
+def _through_decomposition(
+    node: Node, gs: Sequence[Value | None], cotangents: dict[Value, Value]
+) -> None:
+    """Differentiate a fused operation by the primitives it stands for."""
+    parts = node.op.decompose(*node.arguments, **node.attributes)
+    parts = parts if isinstance(parts, tuple) else (parts,)
+    floats = [a for a in node.arguments if is_float(a.dtype)]
+    for output, g in zip(parts, gs, strict=True):
+        if g is None:
+            continue
+        for argument, part in zip(floats, gradient(output, floats, g), strict=True):
+            _gather(cotangents, argument, part)
+
+
+def _zeros(value: Value) -> Value:
+    fill = registry()["fill"]
+    result: Value = fill.apply((), {"shape": value.shape, "value": 0.0, "dtype": value.dtype})
+    return result

@@ -1,0 +1,90 @@
+"""Where in a model a node is made, and what random operations draw from while a step is traced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chainrule.errors import DTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from chainrule.graph.value import Value
+
+
+@dataclass(slots=True)
+class _Trace:
+    key: Value | None
+    training: bool
+    streams: int = 0
+
+
+_path: ContextVar[tuple[str, ...]] = ContextVar("path", default=())
+_trace: ContextVar[_Trace | None] = ContextVar("trace", default=None)
+
+
+def path() -> tuple[str, ...]:
+    """Return the labels of the layers that are being traced, outermost first."""
+    return _path.get()
+
+
+@contextmanager
+def enter(label: str) -> Iterator[None]:
+    """Give the nodes made inside this label."""
+    token = _path.set((*_path.get(), label))
+    try:
+        yield
+    finally:
+        _path.reset(token)
+
+
+@contextmanager
+def blame(label: str) -> Iterator[None]:
+    """Prefix a shape or dtype error raised inside with ``in <label>: ``, once."""
+    try:
+        yield
+    except (ShapeError, DTypeError) as error:
+        text = str(error)
+        if text.startswith("in "):
+            raise
+        raise type(error)(f"in {label}: {text}") from None
+
+
+@contextmanager
+def tracing(key: Value | None = None, training: bool = False) -> Iterator[None]:
+    """Trace a step: random nodes draw from `key`, numbered from 0 in the order they are made."""
+    token = _trace.set(_Trace(key, training))
+    try:
+        yield
+    finally:
+        _trace.reset(token)
+
+
+def training() -> bool:
+    """Return whether the step being traced is a training step."""
+    trace = _trace.get()
+    return trace is not None and trace.training
+
+
+def random_key() -> Value:
+    """Return the value {seed, step} of the trace; outside of one, a constant that never repeats."""
+    from chainrule import seeding
+    from chainrule.graph.value import constant
+
+    trace = _trace.get()
+    if trace is None or trace.key is None:
+        return constant(np.array([seeding.next_seed(), 0], np.int64))
+    return trace.key
+
+
+def next_stream() -> int:
+    """Return the number of the next random node of the trace."""
+    trace = _trace.get()
+    if trace is None:
+        return 0
+    trace.streams += 1
+    return trace.streams - 1

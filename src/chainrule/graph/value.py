@@ -1,0 +1,241 @@
+"""Values, the edges of the graph; nodes; variables, which hold state between steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule import dtypes
+from chainrule.dtypes import Array
+from chainrule.errors import GraphError, ShapeError
+from chainrule.graph import scope
+from chainrule.graph.signature import Shape, Spec
+
+if TYPE_CHECKING:
+    from chainrule.graph.primitive import Primitive
+
+Attributes = Mapping[str, Any]
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """One application of a primitive: its arguments, attributes, outputs, and where it was made."""
+
+    op: Primitive
+    arguments: tuple[Value, ...]
+    attributes: Attributes
+    outputs: tuple[Value, ...] = ()
+    path: tuple[str, ...] = field(default_factory=scope.path)
+
+
+class Value:
+    """An array that a step will compute; its shape and dtype are known, its elements are not.
+
+    A value is the output of a node, or a leaf: a placeholder (fed at each run), a constant, or a
+    variable. `numpy()` evaluates it.
+    """
+
+    __slots__ = ("__weakref__", "_result", "constant", "index", "name", "node", "spec", "variable")
+    __array_priority__ = 1000
+    __array_ufunc__ = None
+
+    # Set by `executors`, which this package must not import.
+    evaluate: Callable[[Sequence[Value]], list[Array]] | None = None
+
+    def __init__(
+        self,
+        spec: Spec,
+        node: Node | None = None,
+        index: int = 0,
+        *,
+        name: str = "",
+        constant: Array | None = None,
+        variable: Variable | None = None,
+    ) -> None:
+        self.spec = spec
+        self.node = node
+        self.index = index
+        self.name = name
+        self.constant = constant
+        self.variable = variable
+        self._result: Array | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """The size of each axis."""
+        return self.spec.shape
+
+    @property
+    def dtype(self) -> str:
+        """The dtype's name, e.g. ``"float32"``."""
+        return self.spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.spec.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.spec.size
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether the value is fed from outside at each run."""
+        return self.node is None and self.constant is None and self.variable is None
+
+    def numpy(self) -> Array:
+        """Return the elements, computing them the first time."""
+        if self.variable is not None:
+            return self.variable.numpy()
+        if self.constant is not None:
+            return self.constant
+        if self._result is None:
+            if Value.evaluate is None:
+                raise GraphError("no executor is loaded: import chainrule.executors")
+            self._result = Value.evaluate([self])[0]
+        return self._result
+
+    def item(self) -> Any:
+        """Return the only element as a Python number."""
+        return self.numpy().item()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError("a scalar has no length")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        kind = self.node.op.name if self.node is not None else self.name or "leaf"
+        return f"<Value {self.spec} of {kind}>"
+
+
+def aligned_copy(array: Array) -> Array:
+    """Return a C-contiguous copy that begins on a 64-byte boundary."""
+    raw = np.empty(array.nbytes + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    copy = raw[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+class Variable:
+    """State that lives between steps: a weight, an optimizer's slot, a counter.
+
+    Parameters
+    ----------
+    value : array_like
+        The initial elements; copied.
+    name : str, default ""
+        Shown in errors and files.
+    trainable : bool, default True
+        Whether training moves it.
+    dtype : str, optional
+        Converted to this dtype; by default that of `value`.
+
+    Examples
+    --------
+    >>> from chainrule import Variable
+    >>> Variable([1.0, 2.0], name="w", dtype="float32").shape
+    (2,)
+    """
+
+    __array_priority__ = 1000
+    __array_ufunc__ = None
+
+    def __init__(
+        self, value: Any, *, name: str = "", trainable: bool = True, dtype: str | None = None
+    ) -> None:
+        array = np.asarray(value)
+        kind = dtypes.name_of(dtype or array.dtype)
+        self.value: Array = aligned_copy(array.astype(kind))
+        self.name = name
+        self.trainable = trainable
+        self.leaf = Value(Spec(self.value.shape, kind), name=name, variable=self)
+
+    @property
+    def shape(self) -> Shape:
+        """The size of each axis."""
+        return self.leaf.shape
+
+    @property
+    def dtype(self) -> str:
+        """The dtype's name."""
+        return self.leaf.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.leaf.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.leaf.size
+
+    def assign(self, value: Any) -> None:
+        """Copy `value` into the variable.
+
+        Raises
+        ------
+        ShapeError
+            Where its shape is not the variable's.
+        """
+        array = np.asarray(value)
+        if array.shape != self.value.shape:
+            raise ShapeError(
+                f"variable {self.name!r} has shape {list(self.shape)}; "
+                f"it cannot take a value of shape {list(array.shape)}"
+            )
+        self.value[...] = array
+
+    def numpy(self) -> Array:
+        """Return a copy of the elements."""
+        return self.value.copy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.value, dtype=dtype)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __repr__(self) -> str:
+        return f"<Variable {self.name!r} {self.leaf.spec}>"
+
+
+def placeholder(shape: Sequence[int], dtype: str, name: str) -> Value:
+    """Return a leaf that is fed from outside at each run."""
+    return Value(Spec(tuple(int(n) for n in shape), dtypes.name_of(dtype)), name=name)
+
+
+def constant(array: Any, dtype: str | None = None) -> Value:
+    """Return a leaf with fixed elements; floats become `floatx()` unless they are NumPy arrays."""
+    held = np.asarray(array)
+    if (
+        dtype is None
+        and held.dtype == np.float64
+        and not isinstance(array, np.ndarray | np.generic)
+    ):
+        dtype = dtypes.floatx()
+    kind = dtypes.name_of(dtype or held.dtype)
+    held = np.ascontiguousarray(held.astype(kind, copy=False)).reshape(held.shape)
+    return Value(Spec(held.shape, kind), constant=held, name="constant")

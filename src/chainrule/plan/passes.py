@@ -1,0 +1,184 @@
+"""Passes: from a graph to a smaller graph that computes the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chainrule.dtypes import Array
+from chainrule.graph import Node, Value, ordered, registry
+from chainrule.graph.primitive import run_body
+
+Outputs = Sequence[Value]
+Rule = Callable[[Node, tuple[Value, ...]], Outputs | None]
+Pass = Callable[[list[Value]], list[Value]]
+
+_FOLD_LIMIT = 4096  # elements: larger constants cost more memory than computing them costs time
+
+
+def rewrite(outputs: list[Value], rule: Rule) -> list[Value]:
+    """Return the outputs of the graph in which `rule` may have replaced nodes, arguments first."""
+    new: dict[Value, Value] = {}
+    for node in ordered(outputs):
+        arguments = tuple(new.get(a, a) for a in node.arguments)
+        replaced = rule(node, arguments)
+        if replaced is None and arguments != node.arguments:
+            replaced = apply(node.op.name, arguments, node.attributes, node.path)
+        if replaced is not None:
+            new.update(zip(node.outputs, replaced, strict=True))
+    return [new.get(y, y) for y in outputs]
+
+
+def apply(
+    name: str, arguments: Sequence[Value], attributes: Any, path: tuple[str, ...] = ()
+) -> Outputs:
+    """Return the outputs of a new node that stands at `path`."""
+    result = registry()[name].apply(arguments, dict(attributes))
+    outputs: Outputs = result if isinstance(result, tuple) else (result,)
+    if outputs[0].node is not None:
+        outputs[0].node.path = path
+    return outputs
+
+
+def merge_equal(outputs: list[Value]) -> list[Value]:
+    """Compute equal nodes once (common subexpressions)."""
+    seen: dict[Any, Outputs] = {}
+    constants: dict[Any, Value] = {}
+
+    def canonical(a: Value) -> Value:
+        if a.constant is None:
+            return a
+        key = (a.spec, a.constant.tobytes()) if a.size <= _FOLD_LIMIT else id(a)
+        return constants.setdefault(key, a)
+
+    def rule(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
+        arguments = tuple(map(canonical, arguments))
+        key = (node.op.name, arguments, tuple(sorted(node.attributes.items())))
+        if key not in seen:
+            same = arguments == node.arguments
+            seen[key] = (
+                node.outputs if same else apply(node.op.name, arguments, node.attributes, node.path)
+            )
+        return seen[key]
+
+    return rewrite(outputs, rule)
+
+
+def fold_constants(outputs: list[Value]) -> list[Value]:
+    """Replace nodes that depend on constants alone by their values."""
+
+    def rule(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
+        if any(a.constant is None for a in arguments) or node.op.checks:
+            return None
+        if sum(y.size for y in node.outputs) > _FOLD_LIMIT:
+            return None
+        arrays: list[Array] = [a.constant for a in arguments if a.constant is not None]
+        results = run_body(node.op, arrays, dict(node.attributes))
+        return [
+            Value(y.spec, constant=r, name="constant")
+            for y, r in zip(node.outputs, results, strict=True)
+        ]
+
+    return rewrite(outputs, rule)
+
+
+def simplify(outputs: list[Value]) -> list[Value]:
+    """Drop operations that change nothing; turn products with a constant into a scaling."""
+    return rewrite(outputs, _simpler)
+
+
+def _simpler(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
+    name, attributes = node.op.name, node.attributes
+    x = arguments[0] if arguments else None
+    if x is None:
+        return None
+    neutral = (
+        (name == "scale" and attributes["factor"] == 1.0)
+        or (name == "offset" and attributes["amount"] == 0.0)
+        or (name in ("cast", "reshape") and x.spec == node.outputs[0].spec)
+        or (name == "transpose" and tuple(attributes["axes"]) == tuple(range(x.ndim)))
+    )
+    if neutral:
+        return (x,)
+    if name == "reshape" and x.node is not None and x.node.op.name == "reshape":
+        return apply("reshape", x.node.arguments, attributes, node.path)
+    if name == "broadcast" and x.constant is not None and x.size == 1 and "fill" in registry():
+        fill = {"shape": attributes["shape"], "value": x.constant.item(), "dtype": x.dtype}
+        return apply("fill", (), fill, node.path)
+    if name == "multiply":
+        return _scaled(arguments, node)
+    return None
+
+
+def _scaled(arguments: tuple[Value, ...], node: Node) -> Outputs | None:
+    for x, c in (arguments, arguments[::-1]):
+        value = _constant_fill(c)
+        if value is not None:
+            return apply("scale", (x,), {"factor": value}, node.path)
+    return None
+
+
+def _constant_fill(value: Value) -> float | None:
+    """Return the number that every element of the value is, where that is known."""
+    if value.constant is not None and value.size == 1:
+        return float(value.constant.item())
+    if value.node is not None and value.node.op.name == "fill":
+        return float(value.node.attributes["value"])
+    return None
+
+
+def fuse_dense(outputs: list[Value]) -> list[Value]:
+    """Join ``matmul + bias`` and a following activation into `dense`, where nothing else reads
+    the values in between."""
+    for rule in (_with_bias, _with_activation):
+        uses = Counter(a for node in ordered(outputs) for a in node.arguments)
+        uses.update(outputs)
+        outputs = _fuse(outputs, uses, rule)
+    return outputs
+
+
+def _fuse(outputs: list[Value], uses: Counter[Value], rule: Any) -> list[Value]:
+    single = {v for v, n in uses.items() if n == 1}
+    new: dict[Value, Value] = {}
+
+    def apply_rule(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
+        inner = [a for a, old in zip(arguments, node.arguments, strict=True) if old in single]
+        result: Outputs | None = rule(node, arguments, inner)
+        if result is not None:
+            new.update(zip(node.outputs, result, strict=True))
+        return result
+
+    return rewrite(outputs, apply_rule)
+
+
+def _is(value: Value, name: str) -> bool:
+    return value.node is not None and value.node.op.name == name
+
+
+def _with_bias(node: Node, arguments: tuple[Value, ...], inner: list[Value]) -> Outputs | None:
+    if node.op.name != "add":
+        return None
+    for y, b in (arguments, arguments[::-1]):
+        if y not in inner or y.node is None or b.node is None or not _is(y, "matmul"):
+            continue
+        plain = not (y.node.attributes["transpose_x"] or y.node.attributes["transpose_w"])
+        row = _is(b, "broadcast") and tuple(b.node.attributes["axes"]) == (1,)
+        if plain and row:
+            operands = (*y.node.arguments, b.node.arguments[0])
+            return apply("dense", operands, {"activation": "linear"}, y.node.path)
+    return None
+
+
+def _with_activation(
+    node: Node, arguments: tuple[Value, ...], inner: list[Value]
+) -> Outputs | None:
+    if node.op.name not in ("relu", "tanh", "sigmoid") or not inner:
+        return None
+    y = arguments[0].node
+    if y is None or y.op.name != "dense" or y.attributes["activation"] != "linear":
+        return None
+    return apply("dense", y.arguments, {"activation": node.op.name}, y.path)
+
+
+PASSES: tuple[Pass, ...] = (merge_equal, fold_constants, simplify, fuse_dense, merge_equal)

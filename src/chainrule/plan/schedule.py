@@ -1,0 +1,136 @@
+"""From a graph to phases of loops.
+
+A loop runs its calls tile by tile over rows, so a call may join the loop of its argument only where
+a tile of its rows needs no other rows of that argument. A call that reads an argument whole (the
+gradient of a weight reads all samples) stands at least one phase later: phases are separated by a
+barrier, the loops of one phase are independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from chainrule.graph import Node, Spec, Value
+
+
+@dataclass(eq=False, slots=True)
+class Loop:
+    """Calls that run tile by tile over the same number of rows."""
+
+    rows: int
+    phase: int
+    nodes: list[Node] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Schedule:
+    """The loops of each phase, and where each node went."""
+
+    phases: list[list[Loop]]
+    loop_of: dict[Node, Loop]
+    copies: set[Node]
+
+
+def leading(spec: Spec) -> int:
+    """Return the number of rows of an array: its first axis, 1 for a scalar."""
+    return spec.shape[0] if spec.shape else 1
+
+
+def root(value: Value, copies: Iterable[Node] = ()) -> Value:
+    """Return the value whose storage this one shares: itself, unless it is a view (a reshape)."""
+    while value.node is not None and value.node.op.alias and value.node not in copies:
+        value = value.node.arguments[0]
+    return value
+
+
+def tiled_arguments(node: Node) -> tuple[bool, ...]:
+    """Return for each argument whether the node reads only its own rows of it."""
+    specs = [a.spec for a in node.arguments]
+    if node.op.alias:
+        return tuple(leading(s) == leading(node.outputs[0].spec) for s in specs)
+    return node.op.tiled(specs, [y.spec for y in node.outputs], dict(node.attributes))
+
+
+def same_rows(value: Value, base: Value) -> bool:
+    """Return whether a row of the value is a row of the storage it shares."""
+    return leading(value.spec) == leading(base.spec)
+
+
+def schedule(nodes: Sequence[Node], copies: set[Node]) -> Schedule:
+    """Place each node in the first phase it can stand in, in the loop of the arguments it tiles."""
+    phase = _phases(nodes, copies)
+    _sink_sources(nodes, phase, copies)
+    loops = _join(nodes, phase, copies)
+    result: list[list[Loop]] = [[] for _ in range(max(phase.values(), default=-1) + 1)]
+    loop_of: dict[Node, Loop] = {}
+    for node in nodes:
+        if node not in loops:
+            continue
+        loop = loops[node]
+        if not loop.nodes:
+            result[loop.phase].append(loop)
+        loop.nodes.append(node)
+        loop_of[node] = loop
+    return Schedule([p for p in result if p], loop_of, copies)
+
+
+def _runs(node: Node, copies: set[Node]) -> bool:
+    return not node.op.alias or node in copies
+
+
+def _producers(node: Node, copies: set[Node]) -> Iterable[tuple[Node, bool]]:
+    """Yield the node behind each argument, and whether this one can run in its loop."""
+    rows = leading(node.outputs[0].spec)
+    for argument, tiled in zip(node.arguments, tiled_arguments(node), strict=True):
+        base = root(argument, copies)
+        if base.node is not None:
+            yield base.node, tiled and same_rows(argument, base) and leading(base.spec) == rows
+
+
+def _phases(nodes: Sequence[Node], copies: set[Node]) -> dict[Node, int]:
+    phase: dict[Node, int] = {}
+    for node in nodes:
+        if _runs(node, copies):
+            phase[node] = max(
+                (phase[p] + (not joins) for p, joins in _producers(node, copies)), default=0
+            )
+    return phase
+
+
+def _sink_sources(nodes: Sequence[Node], phase: dict[Node, int], copies: set[Node]) -> None:
+    """Move nodes that read only leaves to the phase of their first reader, so that what they make
+    stays in that loop's scratch."""
+    readers: dict[Node, list[tuple[Node, bool]]] = {}
+    for node in phase:
+        for producer, joins in _producers(node, copies):
+            readers.setdefault(producer, []).append((node, joins))
+    for node in reversed(nodes):
+        if node not in phase or any(True for _ in _producers(node, copies)):
+            continue
+        uses = readers.get(node, [])
+        if uses:
+            phase[node] = max(0, min(phase[n] - (not joins) for n, joins in uses))
+
+
+def _join(nodes: Sequence[Node], phase: dict[Node, int], copies: set[Node]) -> dict[Node, Loop]:
+    """Unite the loops of nodes that hand each other tiles within a phase."""
+    parent: dict[Node, Node] = {n: n for n in phase}
+
+    def find(n: Node) -> Node:
+        while parent[n] is not n:
+            parent[n] = parent[parent[n]]
+            n = parent[n]
+        return n
+
+    for node in phase:
+        for producer, joins in _producers(node, copies):
+            if joins and phase[producer] == phase[node]:
+                parent[find(node)] = find(producer)
+    loops: dict[Node, Loop] = {}
+    for node in nodes:
+        if node in phase:
+            top = find(node)
+            if top not in loops:
+                loops[top] = Loop(leading(node.outputs[0].spec), phase[node])
+    return {node: loops[find(node)] for node in phase}

@@ -1,0 +1,55 @@
+"""The seed from which initializers, dropout and shuffling draw theirs; NumPy's is not touched."""
+
+import itertools
+import os
+from collections.abc import Iterator
+
+_WORD = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+
+
+def set_seed(seed: int) -> None:
+    """From here on ``next_seed`` gives the sequence that belongs to ``seed`` (any integer)."""
+    _begin(seed & _WORD, chosen=True)
+
+
+def seed() -> int:
+    """The seed in force: the one that was set, else one the system drew for this process."""
+    return _seed
+
+
+def next_seed() -> int:
+    """63 bits for one consumer: a function of the seed and of how many came before."""
+    # `next` on a counter cannot be interrupted by another thread: no lock, so none to hang a fork.
+    return _mixed(_base + next(_counter) * _GOLDEN) >> 1
+
+
+def _begin(seed: int, *, chosen: bool) -> None:
+    """Start the sequence of ``seed``."""
+    global _seed, _base, _counter, _chosen
+    # The seed is mixed first: otherwise seeds that differ by a multiple of _GOLDEN would give
+    # the same sequence, shifted.
+    _seed, _base, _counter, _chosen = seed, _mixed(seed), itertools.count(1), chosen
+
+
+def _mixed(word: int) -> int:
+    """The finalizer of splitmix64 (Steele, Lea and Flood, 2014, doi:10.1145/2660193.2660195)."""
+    word &= _WORD
+    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9 & _WORD
+    word = (word ^ (word >> 27)) * 0x94D049BB133111EB & _WORD
+    return word ^ (word >> 31)
+
+
+def _renew() -> None:
+    """Draw another seed, unless the user chose one: forked workers must not all do the same."""
+    if not _chosen:
+        _begin(int.from_bytes(os.urandom(8), "little"), chosen=False)
+
+
+_seed: int
+_base: int
+_counter: Iterator[int]
+_chosen = False
+_renew()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

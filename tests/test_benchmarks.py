@@ -1,0 +1,49 @@
+"""The benchmark program compares like with like; nothing here is timed."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*arguments):
+    """What ``python -m benchmarks`` does with these arguments."""
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("peer", ["torch", "jax", "keras", "sklearn"])
+def test_a_peer_computes_the_same(peer):
+    if find_spec(peer) is None:  # not importorskip: Keras wants its backend chosen first
+        pytest.skip(f"{peer} is not installed")
+    done = run("--check", "--peers", "chainrule", "chainrule-batches", peer)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"5 rows, peers chainrule, chainrule-batches, {peer}: 0 problems" in done.stdout
+
+
+def test_operations_and_parameters_are_counted_by_hand():
+    code = (
+        "from benchmarks.rows import Perceptron\n"
+        "network = Perceptron((4, 3, 2), 'relu')\n"
+        "print(network.parameters(), network.operations(5), network.traffic())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    # Two products of 4 x 3 (none for the gradient of the data) and three of 3 x 2, batch 5.
+    assert done.stdout.split() == [str(5 * 3 + 4 * 2), str(2 * 5 * (2 * 12 + 3 * 6)), str(23 * 24)]
+
+
+def test_a_disagreement_is_a_problem():
+    code = (
+        "from benchmarks.measure import disagreements\n"
+        "print(disagreements({'a': [2.0, 1.9], 'b': [2.00001, 1.9], 'c': [2.0, 1.8]}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "c computes something else than a" in done.stdout and "b computes" not in done.stdout
