@@ -65,25 +65,19 @@ int64_t claim(Cursor& cursor, int64_t phase, int64_t begin, int64_t end) noexcep
   }
 }
 
-bool has_begun(const Cursor& cursor, int64_t phase) noexcept {
-  return static_cast<int64_t>(cursor.word.load(std::memory_order_relaxed) >> tile_bits) >= phase;
-}
-
 // A run by several threads. The caller goes through the steps; at a shared phase it counts `begun`
 // up and all members take tiles. The phase has ended when all its tiles are done: nobody waits for
 // a helper that has none, such as one that the system does not let run.
 struct TeamRun {
   Program& program;
   int members;
-  int spin;
   std::vector<Cursor> cursors;
   Status status{};
   std::atomic<bool> over{false};
   Waitable begun;  // shared phases so far, modulo 2^32
   Waitable done;   // tiles of shared phases so far, modulo 2^32
 
-  TeamRun(Program& p, int n)
-      : program(p), members(n), spin(spin_of_team(n)), cursors(static_cast<size_t>(n)) {}
+  TeamRun(Program& p, int n) : program(p), members(n), cursors(static_cast<size_t>(n)) {}
 };
 
 // Members that are of use in a phase; the same for every thread that asks.
@@ -93,41 +87,21 @@ int members_of(const TeamRun& run, const Phase& phase) noexcept {
   return useful < run.members ? static_cast<int>(useful) : run.members;
 }
 
-// Runs what is left of the tiles of `owner`, but for the last `spared`; returns how many it ran.
-int run_tiles_of(TeamRun& run, const Phase& phase, int64_t number, int me, int owner,
-                 int spared) noexcept {
-  const int members = members_of(run, phase);
-  const int64_t begin = phase.tiles * owner / members;
-  const int64_t end = phase.tiles * (owner + 1) / members - spared;
-  Cursor& cursor = run.cursors[static_cast<size_t>(owner)];
-  int finished = 0;
-  for (int64_t tile; (tile = claim(cursor, number, begin, end)) >= 0; ++finished) {
-    run_tile_of_phase(phase, tile, run.program.member(me), &run.status);
-  }
-  return finished;
-}
-
-// A member's own tiles first, which are the same in every step and so in its cache; then the
-// others', but not the last tile of one who is at work: to fetch its rows from another cache costs
-// more than to wait for it, and costs its owner again in the next step (100,000 floats, 2 threads:
-// 10 us a step with the last tile taken, as slow as one thread).
+// A member's own tiles first, which are the same in every step and so in its cache; then those that
+// the others have not begun.
 void share_phase(TeamRun& run, const Phase& phase, int64_t number, int me) noexcept {
   const int members = members_of(run, phase);
   if (me >= members) return;
-  int finished = run_tiles_of(run, phase, number, me, me, 0);
-  for (int turn = 1; turn < members; ++turn) {
-    const int owner = (me + turn) % members;
-    const int spared = has_begun(run.cursors[static_cast<size_t>(owner)], number) ? 1 : 0;
-    finished += run_tiles_of(run, phase, number, me, owner, spared);
-  }
-  if (finished > 0) run.done.add(finished);
-}
-
-// The caller takes also the last tiles, of members that the system does not let run.
-void finish_phase(TeamRun& run, const Phase& phase, int64_t number) noexcept {
+  const Member& member = run.program.member(me);
   int finished = 0;
-  for (int owner = 1; owner < members_of(run, phase); ++owner) {
-    finished += run_tiles_of(run, phase, number, 0, owner, 0);
+  for (int turn = 0; turn < members; ++turn) {
+    const int owner = (me + turn) % members;
+    const int64_t begin = phase.tiles * owner / members;
+    const int64_t end = phase.tiles * (owner + 1) / members;
+    Cursor& cursor = run.cursors[static_cast<size_t>(owner)];
+    for (int64_t tile; (tile = claim(cursor, number, begin, end)) >= 0; ++finished) {
+      run_tile_of_phase(phase, tile, member, &run.status);
+    }
   }
   if (finished > 0) run.done.add(finished);
 }
@@ -140,7 +114,7 @@ void follow(void* context, int me) noexcept {
   const auto count = static_cast<int64_t>(phases.size());
   int64_t number = 0;
   for (;;) {
-    const int now = run.begun.wait_while(low_bits(number), run.spin);
+    const int now = run.begun.wait_while(low_bits(number), spin_of_helper(run.members));
     if (run.over.load(std::memory_order_acquire)) return;
     number +=
         static_cast<int64_t>(static_cast<uint32_t>(now) - static_cast<uint32_t>(low_bits(number)));
@@ -157,16 +131,13 @@ struct Lead {
 };
 
 void lead_phase(Lead& lead, const Phase& phase) noexcept {
-  constexpr int patience = 2'000;  // ns
   TeamRun& run = *lead.team;
   lead.tiles += phase.tiles;
   run.begun.store(low_bits(++lead.begun));
   share_phase(run, phase, lead.begun, 0);
   const int all = low_bits(lead.tiles);
-  if (run.done.spin_until(all, std::min(patience, run.spin)) != all) {
-    finish_phase(run, phase, lead.begun);
-  }
-  for (int done = run.done.load(); done != all;) done = run.done.wait_while(done, run.spin);
+  const Spin spin = spin_of_caller(run.members);
+  for (int done = run.done.load(); done != all;) done = run.done.wait_while(done, spin);
 }
 
 // Asks at most every 5 ms. Asking takes the lock of the Python interpreter, which another thread

@@ -10,7 +10,6 @@
 #include <thread>
 
 #include "cpu.h"
-#include "waitable.h"
 
 namespace chainrule {
 
@@ -68,7 +67,7 @@ Pool* pool() {
 void serve(Worker* worker) noexcept {
   for (;;) {
     // Longer than the gap between two runs of a training loop written in Python.
-    if (worker->state.wait_while(idle, spin_of_team(2)) != called) continue;
+    if (worker->state.wait_while(idle, spin_of_helper(2)) != called) continue;
     if (!worker->state.replace(called, inside)) continue;
     worker->job(worker->context, worker->member);
     worker->state.store(idle);
@@ -139,14 +138,18 @@ void Team::finish() noexcept {
   if (the_pool.load() != pool_) return;
   for (Worker* helper : helpers_) {
     if (helper->state.replace(called, idle)) continue;
-    helper->state.wait_while(inside, spin_of_team(size()));
+    helper->state.wait_while(inside, spin_of_caller(size()));
   }
 }
 
-int spin_of_team(int members) noexcept {
+Spin spin_of_caller(int members) noexcept {
+  // Covers the gap between two phases or two runs; longer would starve others for nothing.
+  constexpr int nanoseconds = 30'000;
   static const int cores = core_count();
-  return members <= cores ? spin_nanoseconds : 0;
+  return {members <= cores ? nanoseconds : 0, false};
 }
+
+Spin spin_of_helper(int members) noexcept { return {spin_of_caller(members).nanoseconds, true}; }
 
 int fork_generation() noexcept { return generation.load(); }
 

@@ -1,39 +1,33 @@
 #include "waitable.h"
 
 #include <chrono>
+#include <thread>
 
 #include "cpu.h"
 
 namespace chainrule {
-namespace {
-
-// Whether `is_over` held within the time; it is tried once in any case.
-template <typename Condition>
-bool spin(int nanoseconds, Condition is_over) noexcept {
+int Waitable::spin_while(int unwanted, Spin spin) const noexcept {
   using Clock = std::chrono::steady_clock;
-  if (is_over()) return true;
-  if (nanoseconds <= 0) return false;
-  const auto deadline = Clock::now() + std::chrono::nanoseconds(nanoseconds);
+  int value = load();
+  if (value != unwanted || spin.nanoseconds <= 0) return value;
+  const auto deadline = Clock::now() + std::chrono::nanoseconds(spin.nanoseconds);
+  int round = 0;
   do {
     for (int i = 0; i < 16; ++i) {
       relax();
-      if (is_over()) return true;
+      value = load();
+      if (value != unwanted) return value;
     }
+    // The first microseconds are for the short gaps between phases, where a system call is too
+    // long.
+    if (spin.yields && ++round > 8) std::this_thread::yield();
   } while (Clock::now() < deadline);
-  return false;
-}
-
-}  // namespace
-
-int Waitable::spin_until(int wanted, int nanoseconds) const noexcept {
-  int value = wanted;
-  spin(nanoseconds, [&] { return (value = load()) == wanted; });
   return value;
 }
 
-int Waitable::wait_while(int unwanted, int spin_for_nanoseconds) noexcept {
-  int value = unwanted;
-  if (spin(spin_for_nanoseconds, [&] { return (value = load()) != unwanted; })) return value;
+int Waitable::wait_while(int unwanted, Spin spin) noexcept {
+  int value = spin_while(unwanted, spin);
+  if (value != unwanted) return value;
   std::unique_lock lock(mutex_);
   sleepers_.fetch_add(1);
   while ((value = value_.load()) == unwanted) changed_.wait(lock);

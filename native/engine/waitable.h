@@ -8,8 +8,13 @@
 
 namespace chainrule {
 
-// Spinning covers the gap between two phases or two runs; longer would starve others for nothing.
-inline constexpr int spin_nanoseconds = 30'000;
+// How to wait before going to sleep. A thread that yields while it spins leaves the core to others
+// that want it; the awaited thread is often among them, for the system likes to wake a thread on
+// the core of the one that woke it.
+struct Spin {
+  int nanoseconds = 0;
+  bool yields = false;
+};
 
 class alignas(64) Waitable {
  public:
@@ -28,10 +33,8 @@ class alignas(64) Waitable {
     if (replaced) wake();
     return replaced;
   }
-  // Returns the value as soon as it is `wanted`, or when the time is up.
-  int spin_until(int wanted, int nanoseconds) const noexcept;
   // Returns the value as soon as it is not `unwanted`.
-  int wait_while(int unwanted, int spin_for_nanoseconds) noexcept;
+  int wait_while(int unwanted, Spin spin) noexcept;
 
  private:
   // The write before and the load here are sequentially consistent, as are a sleeper's announcement
@@ -40,6 +43,7 @@ class alignas(64) Waitable {
     if (sleepers_.load() != 0) wake_sleepers();
   }
   void wake_sleepers() noexcept;
+  int spin_while(int unwanted, Spin spin) const noexcept;
 
   std::atomic<int> value_{0};
   std::atomic<int> sleepers_{0};

@@ -37,12 +37,10 @@ enum class Start : uint8_t { zero, bias, sum };
 // y[i, j] (+)= sum_p a[i, p] * b[p, j] for some rows i and the columns of a few vectors.
 template <typename T>
 struct Block {
-  const T* a;
   int64_t a_row;   // from a[i, p] to a[i + 1, p]
   int64_t a_step;  // from a[i, p] to a[i, p + 1]
   const T* b;
   int64_t b_row;
-  T* y;
   int64_t y_row;
   const T* bias;
   int64_t depth;  // products to add to each element
@@ -115,9 +113,9 @@ inline void add_products(Vec<T> (&sum)[rows][vectors], const Block<T>& s, const 
 
 // `groups` blocks of `rows` rows, one below the other.
 template <typename T, int rows, int vectors, bool part>
-[[gnu::noinline]] void multiply_block(const Block<T>& s, int64_t groups) noexcept {
-  const T* a = s.a;
-  T* y = s.y;
+[[gnu::noinline]] void multiply_block(const Block<T>& s, const T* a, T* y,
+                                      int64_t groups) noexcept {
+  const int64_t y_row = s.y_row;
   for (; groups > 0; --groups) {
     Vec<T> sum[rows][vectors];
     start_sums<T, rows, vectors, part>(sum, s, y);
@@ -136,16 +134,17 @@ template <typename T, int rows, int vectors, bool part>
       }
     }
     CHAINRULE_UNROLL
-    for (int r = 0; r < rows; ++r) store_row<T, vectors, part>(sum[r], y + r * s.y_row, s.tail);
+    for (int r = 0; r < rows; ++r) store_row<T, vectors, part>(sum[r], y + r * y_row, s.tail);
     a += rows * s.a_row;
-    y += rows * s.y_row;
+    y += rows * y_row;
   }
 }
 
 template <typename T>
-using MultiplyBlock = void (*)(const Block<T>&, int64_t) noexcept;
+using MultiplyBlock = void (*)(const Block<T>&, const T*, T*, int64_t) noexcept;
 
-// The function for `rows` rows and the columns of `vectors` vectors, the last of them partial or not.
+// The function for `rows` rows and the columns of `vectors` vectors, the last of them partial or
+// not.
 template <typename T, int rows>
 inline MultiplyBlock<T> multiply_block_for(int64_t vectors, bool part) noexcept {
   constexpr int most = vectors_of(rows);

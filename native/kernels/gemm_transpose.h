@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "simd.h"
+#include "gemm_micro.h"
 
 namespace chainrule::CHAINRULE_ISA {
 
@@ -21,7 +21,7 @@ inline void exchange(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, lane...>) 
 template <typename T, int distance>
 inline void transpose_lanes(Vec<T> (&row)[kLanes<T>]) noexcept {
   constexpr int lanes = static_cast<int>(kLanes<T>);
-#pragma GCC unroll 16
+  CHAINRULE_UNROLL
   for (int i = 0; i < lanes; ++i) {
     if ((i & distance) != 0) continue;
     exchange<T, distance>(row[i], row[i + distance], std::make_integer_sequence<int, lanes>{});

@@ -64,7 +64,8 @@ void compare(Matrices<T>& s, int64_t batch, bool with_bias, const std::string& a
         double sum = with_bias ? static_cast<double>(s.bias.template data<T>()[j]) : 0;
         double size = std::fabs(sum) + 1;
         for (int64_t p = 0; p < z.k; ++p) {
-          const double product = s.at(s.x, s.transpose_x, b, i, p) * s.at(s.w, s.transpose_w, b, p, j);
+          const double product =
+              s.at(s.x, s.transpose_x, b, i, p) * s.at(s.w, s.transpose_w, b, p, j);
           sum += product;
           size += std::fabs(product);
         }
@@ -141,8 +142,8 @@ template <typename T>
 void check_dense(const KernelTable& table, Sizes sizes) {
   for (const char* activation : {"linear", "relu", "tanh", "sigmoid"}) {
     Matrices<T> s(sizes, false, false, 1);
-    const Invocation call{
-        "dense", {&s.x, &s.w, &s.bias}, {&s.y}, {}, {1, 2}, {{"activation", activation}}};
+    const Invocation call{"dense", {&s.x, &s.w, &s.bias},       {&s.y}, {},
+                          {1, 2},  {{"activation", activation}}};
     CHECK(run_call(table, call));
     compare(s, 1, true, activation);
     check_tiles<T>(table, call);
@@ -155,8 +156,8 @@ void check_nan(const KernelTable& table, int64_t m) {
   for (const char* activation : {"linear", "relu", "tanh", "sigmoid"}) {
     Matrices<T> s({5, 3, m}, false, false, 0);
     s.x.template data<T>()[2 * 3 + 1] = std::numeric_limits<T>::quiet_NaN();
-    const Invocation call{
-        "dense", {&s.x, &s.w, &s.bias}, {&s.y}, {}, {1, 2}, {{"activation", activation}}};
+    const Invocation call{"dense", {&s.x, &s.w, &s.bias},       {&s.y}, {},
+                          {1, 2},  {{"activation", activation}}};
     CHECK(run_call(table, call));
     for (int64_t i = 0; i < 5 * m; ++i)
       CHECK(std::isnan(s.y.template data<T>()[i]) == (i / m == 2));
@@ -177,8 +178,10 @@ const std::vector<Sizes>& shapes() {
       made.push_back({11, 6, m});
     }
     // Several blocks along the contracted axis; packed columns; more than one slice of rows.
-    made.insert(made.end(), {{12, 127, 9}, {12, 129, 20}, {9, 300, 33}, {1, 300, 130}, {5, 200, 70}});
-    made.insert(made.end(), {{50, 130, 40}, {53, 20, 140}, {27, 131, 531}, {40, 9, 512}, {100, 64, 16}});
+    made.insert(made.end(),
+                {{12, 127, 9}, {12, 129, 20}, {9, 300, 33}, {1, 300, 130}, {5, 200, 70}});
+    made.insert(made.end(),
+                {{50, 130, 40}, {53, 20, 140}, {27, 131, 531}, {40, 140, 1024}, {100, 64, 16}});
     return made;
   }();
   return all;

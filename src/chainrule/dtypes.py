@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from chainrule.errors import DTypeError
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 FLOATS: Final = ("float32", "float64")
 INTEGERS: Final = ("int32", "int64")

@@ -81,7 +81,8 @@ def as_numbers(data: Any, name: str = "x") -> Array:
     kind = dtypes.name_of(array.dtype)
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise DataError(f"{name} has integers beyond 2**63 - 1, which do not fit int64.")
-    return np.ascontiguousarray(array, dtype=kind)
+    # In the byte order and alignment of the machine: the engine reads the memory as it lies.
+    return np.require(array, np.dtype(kind), ["C", "A"])
 
 
 def _converted(data: Any) -> Array:

@@ -65,7 +65,7 @@ def gradient(
     for node in reversed(nodes):
         if node in active:
             _propagate(node, active, cotangents, set(targets))
-    return [cotangents.get(t) or _zeros(t) for t in targets]
+    return [cotangents[t] if t in cotangents else _zeros(t) for t in targets]
 
 
 def _active(nodes: list[Node], targets: Sequence[Value]) -> set[Node]:

@@ -1,0 +1,200 @@
+"""Files of arrays: the safetensors layout, written whole or not at all, checked before use.
+
+A file is 8 bytes with the length of the header, the header (JSON: for each array its dtype, shape
+and place), and the arrays' bytes. The header's ``sha256`` covers every byte of the file, itself
+taken as zeros. Nothing of a file is executed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.dtypes import Array
+from chainrule.errors import FileError
+
+_DTYPES = {
+    "F32": "float32",
+    "F64": "float64",
+    "I32": "int32",
+    "I64": "int64",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+_NAMES = {name: code for code, name in _DTYPES.items()}
+_BLANK = "0" * 64
+_LONGEST = 100_000_000  # bytes of header, the limit of safetensors itself
+
+
+def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], about: Mapping[str, str]) -> None:
+    """Write arrays and words about them into one file, which appears complete or not at all.
+
+    Raises
+    ------
+    FileError
+        Where the folder is missing or not writable, or the disk is full.
+    """
+    stored = {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}
+    head = _header(stored, {**about, "sha256": _BLANK})
+    digest = hashlib.sha256(head)
+    for array in stored.values():
+        digest.update(_bytes(array))
+    head = head.replace(_BLANK.encode(), digest.hexdigest().encode(), 1)
+    with replacing(path) as file:
+        file.write(head)
+        for array in stored.values():
+            file.write(_bytes(array))
+
+
+def _bytes(array: Array) -> memoryview:
+    """Return the elements as bytes, little-endian as the format demands."""
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return memoryview(little.reshape(-1).view(np.uint8))
+
+
+def _header(arrays: Mapping[str, Array], about: Mapping[str, str]) -> bytes:
+    # The digest comes first, so that no text of the user's can stand before the zeros it replaces.
+    words = {"sha256": about["sha256"], **about}
+    entries: dict[str, Any] = {"__metadata__": words}
+    offset = 0
+    for name, array in arrays.items():
+        entries[name] = {
+            "dtype": _NAMES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
+        offset += array.nbytes
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Open a file that takes the place of `path` when the block ends without an error.
+
+    It is on the disk before it is renamed, and the folder's entry after, so that neither a crash
+    nor a power cut leaves half a file under this name.
+    """
+    target = Path(path)
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _mode(target))
+        os.replace(temporary, target)
+        temporary = None
+        _flush_folder(target.parent)
+    except OSError as error:
+        raise FileError(f"cannot write {os.fspath(path)!r}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _mode(target: Path) -> int:
+    """Return the permissions of the file that is replaced, else those of a new file."""
+    with contextlib.suppress(OSError):
+        return target.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _flush_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # some systems cannot open folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the arrays of a file and the words about them, once everything has been checked.
+
+    Raises
+    ------
+    FileError
+        For a file that is missing, cut off, changed, or of another kind.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise FileError(f"cannot read {os.fspath(path)!r}: {error.strerror or error}") from error
+    try:
+        return _parsed(content)
+    except FileError as error:
+        raise FileError(f"{os.fspath(path)!r} {error}") from None
+
+
+def _parsed(content: bytes) -> tuple[dict[str, Array], dict[str, str]]:
+    size = int.from_bytes(content[:8], "little")
+    if len(content) < 10 or not 2 <= size <= _LONGEST or content[8:9] != b"{":
+        raise FileError("is not a chainrule file")
+    if 8 + size > len(content):
+        raise FileError("is cut off: it ends within its header")
+    entries = _entries(content[8 : 8 + size])
+    about = entries.pop("__metadata__", None)
+    if not isinstance(about, dict) or not isinstance(about.get("sha256"), str):
+        raise FileError("is not a chainrule file: it has no checksum")
+    end = _check_places(entries)
+    if 8 + size + end != len(content):
+        raise FileError(f"is cut off or too long: {len(content)} bytes, not {8 + size + end}")
+    _check_digest(content, size, about["sha256"])
+    return {n: _array(content, 8 + size, e) for n, e in entries.items()}, about
+
+
+def _entries(head: bytes) -> dict[str, Any]:
+    try:
+        entries = json.loads(head)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise FileError("is damaged or not a chainrule file: its header is not JSON") from None
+    if not isinstance(entries, dict):
+        raise FileError("is not a chainrule file")
+    return entries
+
+
+def _check_places(entries: Mapping[str, Any]) -> int:
+    """Return the bytes of all arrays, which must follow each other without gap or overlap."""
+    end = 0
+    for name, entry in entries.items():
+        try:
+            width = np.dtype(_DTYPES[entry["dtype"]]).itemsize
+            shape, (begin, stop) = entry["shape"], entry["data_offsets"]
+            fits = all(type(n) is int and n >= 0 for n in (*shape, begin, stop))
+            fits = fits and begin == end and stop - begin == width * math.prod(shape)
+        except (KeyError, TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise FileError(f"is damaged: the place of the array {name!r} is wrong")
+        end = stop
+    return end
+
+
+def _check_digest(content: bytes, size: int, digest: str) -> None:
+    head = content[: 8 + size].replace(digest.encode(), _BLANK.encode(), 1)
+    found = hashlib.sha256(head)
+    found.update(memoryview(content)[8 + size :])
+    if found.hexdigest() != digest:
+        raise FileError("is damaged: its checksum does not match its content")
+
+
+def _array(content: bytes, base: int, entry: Mapping[str, Any]) -> Array:
+    begin, stop = entry["data_offsets"]
+    kind = np.dtype(_DTYPES[entry["dtype"]]).newbyteorder("<")
+    flat = np.frombuffer(content, kind, math.prod(entry["shape"]), base + begin)
+    return flat.reshape(entry["shape"]).astype(_DTYPES[entry["dtype"]])

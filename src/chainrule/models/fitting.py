@@ -1,0 +1,309 @@
+"""Compiling, fitting, evaluating and predicting: what a model does with data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from chainrule.data.batches import Batches
+from chainrule.dtypes import Array
+from chainrule.models.batchwise import Batchwise, in_order
+from chainrule.models.prepared import WIDE, whole
+from chainrule.training import loop
+from chainrule.training.history import History
+from chainrule.training.hooks import Callback, CallbackList, Logs
+from chainrule.training.progress import Progress, mode_of
+from chainrule.training.trainer import Trainer
+
+Callbacks = Iterable[Callback] | Callback | None
+
+
+class Fitting(Batchwise):
+    """The half of `Model` that works on data; `Model` adds structure, weights and files."""
+
+    history: History | None = None
+    stop_training: bool = False
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        *,
+        metrics: Sequence[Any] | None = None,
+        weighted_metrics: Sequence[Any] | None = None,
+    ) -> None:
+        """Choose how the model learns: optimizer, loss, and what is measured on the way.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer, default "adam"
+            A rule by name (with its defaults) or made by hand.
+        loss : str, Loss or callable
+            What is minimized; a callable takes ``(y_true, y_pred)`` and returns one loss a sample.
+        metrics : sequence of str, Metric or callable, optional
+            What is measured beside the loss. ``"accuracy"`` becomes the accuracy that fits the
+            loss and the output.
+        weighted_metrics : sequence, optional
+            The same, but heeding `sample_weight` and `class_weight`.
+
+        Raises
+        ------
+        ArgumentError
+            For a name that does not exist, naming the nearest.
+
+        Examples
+        --------
+        >>> from chainrule.layers import Dense, Input
+        >>> from chainrule.models import Sequential
+        >>> model = Sequential([Input((4,)), Dense(3, activation="softmax")])
+        >>> model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        """
+        # Everything that can fail comes first: a refused call leaves the model as it was.
+        self._trainer = Trainer(self, optimizer, loss, metrics or (), weighted_metrics or ())
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Callbacks = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+    ) -> History:
+        """Train by back-propagation: for each batch, weights move against the loss's mean gradient.
+
+        Shapes
+        ------
+        x : [n, *s], y : [n] or [n, *t], sample_weight : [n]
+
+        Parameters
+        ----------
+        x, y : array_like
+            Samples and targets: NumPy, lists, pandas, Polars, Arrow, torch. Read where they lie.
+        batch_size : int, default 32
+            From 1 to all samples; the last batch of an epoch has what remains.
+        epochs : int, default 1
+            The number of the last epoch; with `initial_epoch` 0, how many are run.
+        verbose : {"auto", 0, 1, 2}, default "auto"
+            0 silent, 1 a live line (in a terminal), 2 a line an epoch; "auto" is 1 in a terminal,
+            else 2.
+        callbacks : iterable of Callback, optional
+            Called on the way.
+        validation_split : float, default 0
+            This share of the samples, from the end, is held out and evaluated after each epoch.
+        validation_data : tuple ``(x, y)`` or ``(x, y, sample_weight)``, optional
+            Evaluated after each epoch; has precedence over `validation_split`.
+        shuffle : bool, default True
+            Whether each epoch visits the samples in another order, which is a function of the
+            model's seed and the epoch.
+        class_weight : mapping of int to float, optional
+            A factor for the loss of each class's samples.
+        sample_weight : array_like, optional
+            A factor for the loss of each sample.
+        initial_epoch : int, default 0
+            Where counting starts, to continue an earlier run.
+        validation_batch_size : int, optional
+            Samples at a time in validation.
+        validation_freq : int or sequence of int, default 1
+            Validate every so many epochs, or after these (counted from 1).
+
+        Returns
+        -------
+        History
+            The loss and metrics after each epoch.
+
+        Raises
+        ------
+        DataError
+            For data that cannot be trained on: NaN, labels out of range, unequal lengths, text.
+        ShapeError
+            For data that does not fit the model.
+        NotBuiltError
+            Before `compile`.
+
+        Notes
+        -----
+        A call that fails leaves the model as it was. Ctrl-C stops between two batches and leaves
+        the weights of that moment, ready for use.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from chainrule.layers import Dense, Input
+        >>> from chainrule.models import Sequential
+        >>> model = Sequential([Input((2,)), Dense(1)])
+        >>> model.compile(loss="mse")
+        >>> history = model.fit(np.zeros((8, 2)), np.ones(8), epochs=2, verbose=0)
+        >>> len(history.history["loss"])
+        2
+        """
+        trainer = self._compiled_trainer("fit")
+        size = whole("batch_size", 32 if batch_size is None else batch_size)
+        batches = self._collect_targets("fit", x, y, sample_weight, class_weight)
+        training, validation = self._training(batches, validation_split, validation_data)
+        schedule = loop.Schedule(
+            batch_size=min(size, len(training)),
+            epochs=whole("epochs", epochs, 0),
+            initial_epoch=whole("initial_epoch", initial_epoch, 0),
+            shuffle=bool(shuffle),
+            validation_batch_size=self._wide(validation_batch_size, size),
+            validation_freq=_frequency(validation_freq),
+        )
+        self._build_for(training.x)
+        return self._run_fit(trainer, training, validation, schedule, callbacks, mode_of(verbose))
+
+    def _run_fit(
+        self,
+        trainer: Trainer,
+        training: Batches,
+        validation: Batches | None,
+        schedule: loop.Schedule,
+        callbacks: Callbacks,
+        mode: int,
+    ) -> History:
+        """Run the loop with its callbacks; the history is filled in even if it is interrupted."""
+        history = History()
+        steps = -(-len(training) // schedule.batch_size)
+        params = {"epochs": schedule.epochs, "steps": steps, "verbose": mode}
+        hooks = CallbackList([*CallbackList(callbacks).callbacks, history], self, params)
+        self.history, self.stop_training = history, False
+        progress = Progress(mode, schedule.epochs)
+        loop.fit(trainer, training, validation, schedule, hooks, progress)
+        return history
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        callbacks: Callbacks = None,
+        return_dict: bool = False,
+    ) -> float | list[float] | Logs:
+        """Return the mean loss and the metrics over samples, with the weights as they are.
+
+        Shapes
+        ------
+        x : [n, *s], y : [n] or [n, *t], sample_weight : [n]
+
+        Parameters
+        ----------
+        x, y : array_like
+            Samples and targets.
+        batch_size : int, optional
+            Samples at a time; the result does not depend on it beyond rounding. By default as many
+            as run fast (256).
+        verbose : {"auto", 0, 1, 2}, default "auto"
+            As in `fit`.
+        sample_weight : array_like, optional
+            A factor for the loss of each sample.
+        callbacks : iterable of Callback, optional
+            Called on the way.
+        return_dict : bool, default False
+            Whether to return the numbers by name.
+
+        Returns
+        -------
+        float, list of float, or dict
+            The loss alone where there are no metrics, else ``[loss, *metrics]``.
+
+        Raises
+        ------
+        DataError, ShapeError, NotBuiltError
+            As `fit`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from chainrule.layers import Dense, Input
+        >>> from chainrule.models import Sequential
+        >>> model = Sequential([Input((2,)), Dense(1, kernel_initializer="zeros")])
+        >>> model.compile(loss="mse")
+        >>> model.evaluate(np.zeros((8, 2)), np.ones(8), verbose=0)
+        1.0
+        """
+        trainer = self._compiled_trainer("evaluate")
+        batches = self._collect_targets("evaluate", x, y, sample_weight)
+        size = self._wide(batch_size)
+        self._build_for(batches.x)
+        hooks = CallbackList(callbacks, self, {"verbose": verbose})
+        trainer.refresh()
+        try:
+            with Progress(mode_of(verbose), title="evaluate") as progress:
+                logs = loop.measure(trainer, batches, size, hooks, progress)
+                progress.end(logs)
+        finally:
+            trainer.release()
+        return in_order(logs, return_dict)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        callbacks: Callbacks = None,
+    ) -> Array | list[Array]:
+        """Return the model's output for each sample.
+
+        Shapes
+        ------
+        x : [n, *s]; returned : [n, *t]
+
+        Parameters
+        ----------
+        x : array_like
+            Samples; a NaN in one makes that row of the result NaN.
+        batch_size : int, optional
+            Samples at a time; by default as many as run fast (256).
+        verbose : {"auto", 0, 1, 2}, default "auto"
+            As in `fit`; only a terminal is shown anything.
+        callbacks : iterable of Callback, optional
+            Called on the way.
+
+        Returns
+        -------
+        numpy.ndarray, or a list of them for a model with several outputs
+
+        Raises
+        ------
+        DataError, ShapeError
+            For samples that are not numbers or do not fit the model.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from chainrule.layers import Dense, Input
+        >>> from chainrule.models import Sequential
+        >>> model = Sequential([Input((2,)), Dense(3)])
+        >>> model.predict(np.zeros((8, 2)), verbose=0).shape
+        (8, 3)
+        """
+        trainer = self._any_trainer()
+        batches = self._collect("predict", x)
+        size = WIDE if batch_size is None else whole("batch_size", batch_size)
+        self._build_for(batches.x)
+        hooks = CallbackList(callbacks, self, {"verbose": verbose})
+        mode = 1 if mode_of(verbose) == 1 and sys.stdout.isatty() else 0
+        trainer.refresh()
+        try:
+            with Progress(mode, title="predict") as progress:
+                outputs = loop.predict(trainer, batches, size, hooks, progress)
+        finally:
+            trainer.release()
+        return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _frequency(value: int | Sequence[int]) -> int | Sequence[int]:
+    if isinstance(value, list | tuple | set | range):
+        return [whole("validation_freq", v) for v in value]
+    return whole("validation_freq", value)

@@ -1,0 +1,100 @@
+"""The memory that training needs, known before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chainrule.executors import num_threads
+from chainrule.graph import Spec, Variable
+from chainrule.plan import make_plan
+from chainrule.training.step import Layout
+from chainrule.training.trace import is_sparse, trace
+from chainrule.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes by what they hold; printing it says so in words.
+
+    Attributes
+    ----------
+    weights : int
+        The variables of the layers.
+    optimizer : int
+        Slots and counters of the optimizer.
+    buffers : int
+        Activations and gradients that live through a part of the step: the plan's arena.
+    scratch : int
+        What each thread keeps of the rows it works on, for all threads.
+    copy : int
+        The state of before `fit`, kept until its first epoch is over, to go back to if it fails.
+    batch_size : int
+        The samples of a step.
+    """
+
+    weights: int
+    optimizer: int
+    buffers: int
+    scratch: int
+    copy: int
+    batch_size: int
+
+    @property
+    def total(self) -> int:
+        """All of it; the data themselves are read where they lie."""
+        return self.weights + self.optimizer + self.buffers + self.scratch + self.copy
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"{size(self.total)} to train with batches of {self.batch_size}:",
+                f"  weights                    {size(self.weights)}",
+                f"  optimizer                  {size(self.optimizer)}",
+                f"  activations and gradients  {size(self.buffers)}",
+                f"  scratch of the threads     {size(self.scratch)}",
+                f"  copy to undo a failed fit  {size(self.copy)}, until the first epoch is over",
+            ]
+        )
+
+
+def size(nbytes: int) -> str:
+    """Return a number of bytes in words, e.g. ``"1.2 MiB"``."""
+    number = float(nbytes)
+    for unit in ("bytes", "KiB", "MiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} GiB"
+
+
+def memory(model: Model, trainer: Trainer, batch_size: int) -> Memory:
+    """Return what the plan of a training step says."""
+    weights = _bytes(model.variables)
+    if trainer.optimizer is None:
+        return Memory(weights, 0, 0, 0, 0, batch_size)
+    traced = trace(trainer, _layout(model, trainer, batch_size))
+    plan = make_plan(traced.outputs, traced.assigns)
+    slots = _bytes(list(trainer.optimizer.variables))
+    scratch = plan.local_bytes * num_threads()
+    return Memory(weights, slots, plan.arena_bytes, scratch, weights + slots, batch_size)
+
+
+def _layout(model: Model, trainer: Trainer, batch_size: int) -> Layout:
+    """Return the layout of a shuffled `fit` over floats, with the targets that the loss takes."""
+    x = Spec(_sizes(model.step_shape()), model.dtype)
+    output = model.output_shape
+    sparse = is_sparse(trainer.loss)
+    y = Spec(_sizes(output[:-1]), "int64") if sparse else Spec(_sizes(output), model.dtype)
+    return Layout("train", batch_size, x, y, rows=batch_size)
+
+
+def _sizes(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    return tuple(n or 0 for n in shape[1:])
+
+
+def _bytes(variables: list[Variable]) -> int:
+    return sum(v.value.nbytes for v in variables)

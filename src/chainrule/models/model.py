@@ -1,0 +1,256 @@
+"""The base of models: structure, weights, files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, GraphError, NotBuiltError, unknown_name
+from chainrule.graph import Value, ordered, placeholder, scope
+from chainrule.layers import Layer
+from chainrule.models import saving, summary
+from chainrule.models.fitting import Fitting
+from chainrule.models.memory import Memory, memory
+from chainrule.models.prepared import whole
+
+Shape = tuple[int | None, ...]
+
+
+class Model(Fitting):
+    """Layers and a way through them, to be trained.
+
+    Subclass it: make layers in ``__init__``, keep them as attributes, and say in ``call`` how data
+    go through them. For a plain stack of layers, use `Sequential`.
+
+    Parameters
+    ----------
+    name : str, optional
+        Shown in the summary; by default made from the class.
+
+    Attributes
+    ----------
+    history : History or None
+        What the last `fit` measured.
+    stop_training : bool
+        Set by callbacks to end `fit` after the epoch.
+    label_names : list of str or None
+        The classes in order of their numbers, kept in the model's file.
+    metadata : dict
+        Anything JSON can hold, kept in the model's file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule import layers, ops
+    >>> from chainrule.models import Model
+    >>> class Small(Model):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.hidden = layers.Dense(8)
+    ...         self.out = layers.Dense(2)
+    ...
+    ...     def call(self, inputs):
+    ...         return self.out(ops.relu(self.hidden(inputs)))
+    >>> Small().predict(np.zeros((3, 4)), verbose=0).shape
+    (3, 2)
+    """
+
+    def __init__(self, name: str | None = None, **options: Any) -> None:
+        super().__init__(name=name, **options)
+        self.label_names: list[str] | None = None
+        self.metadata: dict[str, Any] = {}
+        self._input_shape: Shape | None = None
+        self._output_shape: Shape | None = None
+        self._shapes: dict[str, Shape] = {}
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return the outputs for these inputs: what a subclass says."""
+        raise GraphError(f"{type(self).__name__} must define call(self, inputs)")
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Make the weights for inputs of this shape; the first axis is the batch's.
+
+        Parameters
+        ----------
+        input_shape : sequence of int or None
+            E.g. ``(None, 28, 28)``.
+
+        Raises
+        ------
+        ShapeError
+            Where the layers do not fit each other.
+        """
+        shape: Shape = (None, *input_shape[1:])
+        if any(n is None for n in shape[1:]):
+            raise ArgumentError(f"the size of each axis but the first is needed, not {shape}")
+        probe = placeholder((1, *(n or 0 for n in shape[1:])), self.dtype, "the model's input")
+        with scope.tracing(None, training=False):
+            outputs = self.call(probe)
+        outputs = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
+        self._input_shape, self.built = shape, True
+        self._output_shape = (None, *outputs[0].shape[1:])
+        self._shapes = _traced_shapes(self.layers, outputs)
+
+    def step_shape(self) -> Shape:
+        """Return the shape of what the step takes, its first axis ``None``."""
+        return self.input_shape
+
+    def _expected_rank(self) -> int | None:
+        return len(self.step_shape()) if self.built else None
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, in the order they were added."""
+        return self.sublayers()
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return a layer by name or position.
+
+        Raises
+        ------
+        ArgumentError
+            Where there is none of this name or at this position.
+        """
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ArgumentError(f"there are {len(self.layers)} layers, no layer {index}")
+            return self.layers[index]
+        known = {layer.name: layer for layer in self.layers}
+        if name not in known:
+            raise unknown_name("layer", name, known)
+        return known[name]
+
+    def layer_shapes(self) -> dict[str, Shape]:
+        """Return the output shapes of the layers by name, as far as they are known."""
+        return self._shapes
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of the input, its first axis ``None``."""
+        if self._input_shape is None:
+            raise NotBuiltError(f"model {self.name!r} does not know the shape of its input yet")
+        return self._input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of the output, its first axis ``None``."""
+        if self._output_shape is None:
+            raise NotBuiltError(f"model {self.name!r} does not know the shape of its output yet")
+        return self._output_shape
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer given to `compile`, or ``None``."""
+        return None if self._trainer is None else self._trainer.optimizer
+
+    @property
+    def loss(self) -> Any:
+        """The loss given to `compile`, or ``None``."""
+        return None if self._trainer is None else self._trainer.asked[0]
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics made of what `compile` was given, once a step has run."""
+        return [] if self._trainer is None else self._trainer.all_metrics
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of the numbers that `evaluate` returns."""
+        return [] if self._trainer is None else list(self._trainer.logs())
+
+    def summary(self, print_fn: Callable[[str], Any] | None = None) -> None:
+        """Print the layers with their output shapes and numbers of weights.
+
+        Parameters
+        ----------
+        print_fn : callable, optional
+            Takes the text instead of the standard output.
+
+        Examples
+        --------
+        >>> from chainrule.layers import Dense, Input
+        >>> from chainrule.models import Sequential
+        >>> model = Sequential([Input((4,)), Dense(3, name="out")], name="tiny")
+        >>> model.summary(lambda text: print(text.splitlines()[-3]))
+         Total params: 15 (60 bytes)
+        """
+        from rich.console import Console
+
+        console = Console()
+        with console.capture() as captured:
+            console.print(summary.table(self))
+            for line in summary.totals(self):
+                console.print(line, highlight=False)
+        text = captured.get().rstrip("\n")
+        (print_fn or print)(text)
+
+    def memory(self, batch_size: int = 32) -> Memory:
+        """Return the bytes that training takes, from the plan of its step.
+
+        Parameters
+        ----------
+        batch_size : int, default 32
+            The samples of a step.
+
+        Raises
+        ------
+        NotBuiltError
+            Where the shape of the input is not known yet.
+
+        Examples
+        --------
+        >>> from chainrule.layers import Dense, Input
+        >>> from chainrule.models import Sequential
+        >>> model = Sequential([Input((4,)), Dense(3)])
+        >>> model.compile("sgd", "mse")
+        >>> model.memory(batch_size=8).weights
+        60
+        """
+        size = whole("batch_size", batch_size)
+        return memory(self, self._any_trainer(), size)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model into one file: layers, weights, vocabularies, optimizer, counters.
+
+        The file (extension ``.chainrule``) is safetensors with JSON, holds no code, and appears
+        complete or not at all. `load_model` reads it.
+
+        Raises
+        ------
+        FileError
+            Where it cannot be written, or the model is of a class of your own: see `save_weights`.
+        """
+        saving.save(self, path)
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights alone into one file.
+
+        Raises
+        ------
+        FileError
+            Where it cannot be written.
+        """
+        saving.save_weights(self, path)
+
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
+        """Read weights into this model, which must have the structure of the one that wrote them.
+
+        Raises
+        ------
+        FileError
+            For a file that is missing, damaged, or of another structure; the model stays as it was.
+        """
+        saving.load_weights(self, path)
+
+
+def _traced_shapes(layers: Sequence[Layer], outputs: Sequence[Value]) -> dict[str, Shape]:
+    """Return each layer's output shape, from the last node made within it."""
+    found: dict[str, Shape] = {}
+    for node in ordered(outputs):
+        for layer in layers:
+            if layer.label in node.path:
+                found[layer.name] = (None, *node.outputs[0].shape[1:])
+    return found

@@ -1,0 +1,111 @@
+"""What a model does with arguments before anything runs: checked, converted, built for."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.data.arrays import as_array
+from chainrule.data.batches import Batches, collect, split, with_class_weight
+from chainrule.dtypes import Array
+from chainrule.errors import ArgumentError, DataError, NotBuiltError
+from chainrule.layers import Layer
+from chainrule.training.trainer import Trainer
+
+# Samples that `evaluate` and `predict` run at a time unless told otherwise: the results of rows
+# do not depend on each other, and at 32 small networks wait for the hand-over between threads.
+WIDE = 256
+
+
+class Prepared(Layer):
+    """Holds the trainer, and makes batches of what users pass."""
+
+    _trainer: Trainer | None = None
+
+    def _compiled_trainer(self, call: str) -> Trainer:
+        """Return the trainer of a compiled model."""
+        if self._trainer is None or self._trainer.loss is None:
+            raise NotBuiltError(
+                f"{call} needs to know the loss: call compile(optimizer=..., loss=...) first"
+            )
+        return self._trainer
+
+    def _any_trainer(self) -> Trainer:
+        """Return the trainer, making one that can only predict where `compile` was not called."""
+        if self._trainer is None:
+            self._trainer = Trainer(self)  # type: ignore[arg-type]
+        return self._trainer
+
+    def _preprocessed(self, x: Any) -> Any:
+        """Return the samples after the layers that run before the step; see `Sequential`."""
+        return x
+
+    def _expected_rank(self) -> int | None:
+        """Return the number of axes, the batch included, of samples the model was built for."""
+        return None
+
+    def _collect(self, call: str, x: Any, y: Any = None, weights: Any = None) -> Batches:
+        """Return checked batches of what the user passed to `call`."""
+        batches = collect(self._preprocessed(as_array(x, "x")), y, weights, source=call)
+        if batches.x.ndim == 1 and self._expected_rank() == 2:
+            batches = Batches(batches.x[:, None], batches.y, batches.weights, source=call)
+        return batches
+
+    def _collect_targets(
+        self,
+        call: str,
+        x: Any,
+        y: Any,
+        weights: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> Batches:
+        """Return checked batches with targets."""
+        if y is None:
+            raise DataError(f"{call} needs targets: pass y")
+        return with_class_weight(self._collect(call, x, y, weights), class_weight)
+
+    def _validation(self, data: Any) -> Batches:
+        """Return the batches of the argument `validation_data`."""
+        if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+            raise ArgumentError(
+                "validation_data must be (x, y) or (x, y, sample_weight), "
+                f"not {type(data).__name__}"
+            )
+        return self._collect_targets("fit as validation_data", *data)
+
+    def _training(
+        self, batches: Batches, fraction: float, validation_data: Any
+    ) -> tuple[Batches, Batches | None]:
+        """Return what to train on and what to validate with."""
+        if validation_data is not None:
+            return batches, self._validation(validation_data)
+        return split(batches, fraction)
+
+    def _build_for(self, x: Array) -> None:
+        """Make the weights, where the shape of the samples was not known before."""
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+            self.built = True
+
+    def _wide(self, asked: int | None, least: int = 32) -> int:
+        """Return how many samples to evaluate at a time: what was asked, else what is fast.
+
+        Only a loss that is a mean over samples does not depend on how they are grouped.
+        """
+        if asked is not None:
+            return whole("batch_size", asked)
+        loss = None if self._trainer is None else self._trainer.loss
+        free = loss is None or getattr(loss, "reduction", "") == "sum_over_batch_size"
+        return max(WIDE, least) if free else least
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """Return an argument that must be an integer of at least `least`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least or isinstance(value, bool):
+        raise ArgumentError(f"{name} is {value!r}; expected an integer of at least {least}")
+    return number

@@ -1,0 +1,229 @@
+"""Models as files: architecture, weights, optimizer and counters in one, without pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from chainrule import __version__, losses, metrics, optimizers
+from chainrule.dtypes import Array
+from chainrule.errors import ChainruleError, FileError
+from chainrule.graph import Variable
+from chainrule.layers import Layer, registry
+from chainrule.models import container
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
+
+_VERSION = 1
+Path = str | os.PathLike[str]
+
+
+def save(model: Model, path: Path) -> None:
+    """Write the whole model; the optimizer's state too where it is compiled."""
+    if type(model).__name__ != "Sequential" or not type(model).__module__.startswith("chainrule."):
+        raise FileError(
+            f"{type(model).__name__} is a class of its own, whose code a file cannot hold.\n"
+            "  fix: use save_weights(path), and load_weights(path) into a model made by that code"
+        )
+    if not model.built:
+        raise FileError(
+            "the model has no weights yet: build it with Input(...) as first layer, or fit it"
+        )
+    about = _about(model)
+    arrays = _named("model", model.variables)
+    trainer = model._trainer
+    if trainer is not None and trainer.optimizer is not None:
+        arrays |= _named("optimizer", list(trainer.optimizer.variables))
+        arrays["random_key"] = trainer.key.value
+        about["state"] = json.dumps({"seed": trainer.seed, "epoch": trainer.epoch})
+    container.write(path, arrays, about)
+
+
+def _about(model: Model) -> dict[str, str]:
+    described = {"class_name": type(model).__name__, "config": model.get_config()}
+    about = {
+        "format": "chainrule",
+        "version": str(_VERSION),
+        "chainrule": __version__,
+        "content": "model",
+        "model": json.dumps(described),
+        "label_names": json.dumps(model.label_names),
+        "metadata": json.dumps(model.metadata),
+    }
+    if (compiled := _compiled(model)) is not None:
+        about["compile"] = json.dumps(compiled)
+    return about
+
+
+def _named(prefix: str, variables: Sequence[Variable]) -> dict[str, Array]:
+    """Return the elements by a name that says which variable they are; numbers keep it unique."""
+    return {f"{prefix}/{i:03}/{v.name}": v.value for i, v in enumerate(variables)}
+
+
+def _compiled(model: Model) -> dict[str, Any] | None:
+    """Return how the model was compiled; ``None`` where that includes functions of the user's."""
+    trainer = model._trainer
+    if trainer is None or trainer.optimizer is None:
+        return None
+    loss, names, weighted = trainer.asked
+    try:
+        return {
+            "optimizer": _described(trainer.optimizer),
+            "loss": _described(loss),
+            "metrics": [_described(m) for m in names],
+            "weighted_metrics": [_described(m) for m in weighted],
+        }
+    except TypeError:
+        return None
+
+
+def _described(thing: Any) -> Any:
+    """Return a name as it is, an object of the package as its class and configuration."""
+    if thing is None or isinstance(thing, str):
+        return thing
+    if not type(thing).__module__.startswith("chainrule.") or not hasattr(thing, "get_config"):
+        raise TypeError(f"{thing!r} cannot be described")
+    config = thing.get_config()
+    json.dumps(config)
+    return {"class_name": type(thing).__name__, "config": config}
+
+
+def load_model(
+    path: Path, custom_objects: Mapping[str, type[Layer]] | None = None, compile: bool = True
+) -> Model:
+    """Return the model that `Model.save` wrote, ready to predict, evaluate or train on.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    custom_objects : mapping of str to class, optional
+        Layers of your own, by the name of their class.
+    compile : bool, default True
+        Whether to restore optimizer, loss and metrics as well.
+
+    Raises
+    ------
+    FileError
+        For a file that is missing, cut off, changed or of another kind, or one that needs a layer
+        that is not known.
+
+    Examples
+    --------
+    >>> from chainrule.layers import Dense, Input
+    >>> from chainrule.models import Sequential, load_model
+    >>> Sequential([Input((4,)), Dense(3)]).save("small.chainrule")
+    >>> load_model("small.chainrule").count_params()
+    15
+    """
+    arrays, about = _checked(path, "model")
+    with registry.known(custom_objects):
+        model = _rebuilt(path, about)
+    _fill(path, "model", model.variables, arrays)
+    if compile and "compile" in about:
+        _recompile(path, model, about, arrays)
+    return model
+
+
+def _checked(path: Path, *content: str) -> tuple[dict[str, Array], dict[str, str]]:
+    arrays, about = container.read(path)
+    if about.get("format") != "chainrule":
+        raise FileError(f"{os.fspath(path)!r} is not a chainrule file")
+    version = about.get("version", "")
+    if not version.isdigit() or int(version) > _VERSION:
+        raise FileError(
+            f"{os.fspath(path)!r} was written by a newer chainrule ({about.get('chainrule')}): "
+            f"its format is {version}, this one reads up to {_VERSION}"
+        )
+    if about.get("content") not in content:
+        raise FileError(f"{os.fspath(path)!r} holds {about.get('content')}, not a {content[0]}")
+    return arrays, about
+
+
+def _rebuilt(path: Path, about: Mapping[str, str]) -> Model:
+    from chainrule.models.sequential import Sequential
+
+    try:
+        described = json.loads(about["model"])
+        model = Sequential.from_config(described["config"])
+        model.label_names = json.loads(about["label_names"])
+        model.metadata = json.loads(about["metadata"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{os.fspath(path)!r} describes no model that is known: {error}") from error
+    return model
+
+
+def _fill(
+    path: Path, prefix: str, variables: Sequence[Variable], arrays: Mapping[str, Array]
+) -> None:
+    """Put the stored elements into variables of the same number, shapes and dtypes."""
+    stored = [a for name, a in arrays.items() if name.startswith(prefix + "/")]
+    mine = [(v.shape, v.dtype) for v in variables]
+    theirs = [(a.shape, a.dtype.name) for a in stored]
+    if mine != theirs:
+        raise FileError(
+            f"the weights in {os.fspath(path)!r} do not fit the model:\n"
+            f"  file  : {_list(theirs)}\n  model : {_list(mine)}"
+        )
+    for variable, array in zip(variables, stored, strict=True):
+        variable.assign(array)
+
+
+def _list(specs: Sequence[tuple[tuple[int, ...], str]]) -> str:
+    return ", ".join(f"{kind}{list(shape)}" for shape, kind in specs) or "nothing"
+
+
+def _recompile(
+    path: Path, model: Model, about: Mapping[str, str], arrays: Mapping[str, Array]
+) -> None:
+    try:
+        compiled, state = json.loads(about["compile"]), json.loads(about["state"])
+        model.compile(
+            _made(compiled["optimizer"], optimizers),
+            _made(compiled["loss"], losses),
+            metrics=[_made(m, metrics) for m in compiled["metrics"]],
+            weighted_metrics=[_made(m, metrics) for m in compiled["weighted_metrics"]],
+        )
+        trainer = model._trainer
+        if trainer is None or trainer.optimizer is None:
+            return
+        trainer.seed, trainer.epoch = int(state["seed"]), int(state["epoch"])
+        trainer.key.assign(arrays["random_key"])
+    except (KeyError, TypeError, ValueError, ChainruleError) as error:
+        raise FileError(f"how {os.fspath(path)!r} was compiled is not known: {error}") from error
+    stored = [name for name in arrays if name.startswith("optimizer/")]
+    if len(stored) > len(trainer.optimizer.variables):
+        trainer.optimizer.build(model.trainable_variables)
+    _fill(path, "optimizer", list(trainer.optimizer.variables), arrays)
+
+
+def _made(described: Any, module: Any) -> Any:
+    """Return the object of one of the package's own classes, by name and configuration."""
+    if not isinstance(described, dict):
+        return described
+    made = getattr(module, str(described["class_name"]), None)
+    if not isinstance(made, type) or not made.__module__.startswith("chainrule."):
+        raise KeyError(f"no class {described['class_name']!r}")
+    return made.from_config(described["config"])  # type: ignore[attr-defined]
+
+
+def save_weights(model: Model, path: Path) -> None:
+    """Write the weights alone."""
+    if not model.built:
+        raise FileError("the model has no weights yet: build or fit it first")
+    about = {
+        "format": "chainrule",
+        "version": str(_VERSION),
+        "chainrule": __version__,
+        "content": "weights",
+    }
+    container.write(path, _named("model", model.variables), about)
+
+
+def load_weights(model: Model, path: Path) -> None:
+    """Read what `save_weights` or `save` wrote into a model of the same structure."""
+    arrays, _ = _checked(path, "weights", "model")
+    _fill(path, "model", model.variables, arrays)

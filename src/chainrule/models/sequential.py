@@ -1,0 +1,180 @@
+"""A plain stack of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.arrays import as_array
+from chainrule.dtypes import Array
+from chainrule.errors import ArgumentError
+from chainrule.graph import Value
+from chainrule.layers import InputLayer, Layer, deserialize, serialize
+from chainrule.models.model import Model, Shape
+
+
+class Sequential(Model):
+    """``y = layer_k(... layer_2(layer_1(x)))``: each layer takes what the one before put out.
+
+    Parameters
+    ----------
+    layers : iterable of Layer, optional
+        In order. With `Input` first (or ``input_shape`` given to the first layer) the weights are
+        made at once, else when the first data come.
+    name : str, optional
+        Shown in the summary.
+
+    Raises
+    ------
+    ShapeError
+        Where a layer does not fit what the one before puts out.
+    ArgumentError
+        For something that is not a layer, or two layers of one name.
+
+    Examples
+    --------
+    >>> from chainrule.layers import Dense, Input
+    >>> from chainrule.models import Sequential
+    >>> model = Sequential([Input((4,)), Dense(8, activation="relu"), Dense(3)])
+    >>> model.count_params(), model.output_shape
+    (67, (None, 3))
+    """
+
+    def __init__(self, layers: Iterable[Layer] | None = None, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self._stack: list[Layer] = []
+        self._given: Shape | None = None
+        self._raw: Shape | None = None
+        for layer in layers or ():
+            self.add(layer)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, in order."""
+        return list(self._stack)
+
+    def sublayers(self) -> list[Layer]:
+        """The layers, in order."""
+        return list(self._stack)
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer on top.
+
+        Raises
+        ------
+        ShapeError
+            Where it does not fit what the one before puts out; the stack stays as it was.
+        ArgumentError
+            For something that is not a layer, or a name that is taken.
+        """
+        self._check(layer)
+        if isinstance(layer, InputLayer):
+            self._given = (None, *layer.shape)
+            return
+        given = getattr(layer, "input_shape_given", None)
+        if not self._stack and given is not None and self._given is None:
+            self._given = (None, *given)
+        if self._given is not None:
+            self._push(layer, self._output_shape or self._given)
+        self._stack.append(layer)
+
+    def _check(self, layer: object) -> None:
+        if not isinstance(layer, Layer):
+            raise ArgumentError(f"a Sequential is made of layers, not of {layer!r}")
+        if isinstance(layer, InputLayer) and (self._stack or self._given is not None):
+            raise ArgumentError("Input must be the first layer of a Sequential")
+        if any(layer.name == other.name for other in self._stack):
+            raise ArgumentError(f"two layers are called {layer.name!r}; give them other names")
+
+    def pop(self) -> Layer:
+        """Take the last layer off and return it.
+
+        Raises
+        ------
+        ArgumentError
+            Where there is none.
+        """
+        if not self._stack:
+            raise ArgumentError("there is no layer to take off")
+        layer = self._stack.pop()
+        self._shapes.pop(layer.name, None)
+        last = self._shapes.get(self._stack[-1].name) if self._stack else None
+        self._output_shape = last
+        self.built = last is not None
+        return layer
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Make the weights of all layers for inputs of this shape; the first axis is the batch's.
+
+        Raises
+        ------
+        ShapeError
+            Where a layer does not fit what the one before puts out.
+        """
+        shape: Shape = (None, *input_shape[1:])
+        self._given = shape
+        self._shapes = {}
+        for layer in self._stack:
+            self._push(layer, shape)
+            shape = self._shapes[layer.name]
+
+    def _push(self, layer: Layer, shape: Shape) -> None:
+        """Build one layer for inputs of this shape, and note what it puts out."""
+        if not layer.built:
+            layer.build_for(shape)
+        out = tuple(layer.compute_output_shape(shape))
+        self._shapes[layer.name] = out
+        self._input_shape, self._output_shape, self.built = self._given, out, True
+
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+        """Return what the last layer puts out for values, or for arrays as users have them."""
+        if not isinstance(inputs, Value):
+            inputs = self._preprocessed(inputs)
+        return super().__call__(inputs, training=training)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return what the last layer puts out for the output of the layers on the host."""
+        for layer in self._stack[len(self._host()) :]:
+            inputs = layer(inputs, training=training)
+        return inputs
+
+    def _host(self) -> list[Layer]:
+        """Return the first layers that run on arrays before the step: look-ups of text."""
+        return list(takewhile(lambda layer: getattr(layer, "on_host", False), self._stack))
+
+    def _preprocessed(self, x: Any) -> Any:
+        if host := self._host():
+            x = as_array(x, "x")
+            self._raw = (None, *x.shape[1:])
+            for layer in host:
+                x = np.asarray(layer(x))
+        return x
+
+    def _build_for(self, x: Array) -> None:
+        if not self.built:
+            self.build(self._raw if self._host() and self._raw else (None, *x.shape[1:]))
+
+    def step_shape(self) -> Shape:
+        """Return the shape of what the step takes: the output of the layers on the host."""
+        host = self._host()
+        return self._shapes[host[-1].name] if host else self.input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` makes the same stack of, without its weights."""
+        given = None if self._given is None else list(self._given)
+        return {
+            "name": self.name,
+            "input_shape": given,
+            "layers": [serialize(layer) for layer in self._stack],
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Sequential:
+        """Return the stack that `get_config` described."""
+        model = cls([deserialize(c) for c in config["layers"]], name=config["name"])
+        if not model.built and config["input_shape"] is not None:
+            model.build(config["input_shape"])
+        return model

@@ -1,0 +1,165 @@
+"""Operations that join the elements along axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.dtypes import Array
+from chainrule.errors import ShapeError
+from chainrule.graph import Spec, Value, primitive
+from chainrule.ops.checks import cast
+from chainrule.ops.elementwise import divide, equal, multiply
+from chainrule.ops.index import one_hot, scatter_add
+from chainrule.ops.shape import broadcast, iota, reshape, reverse
+
+Axes = tuple[int, ...]
+
+
+def _kept(ndim: int, axes: Axes) -> Axes:
+    return tuple(i for i in range(ndim) if i not in axes)
+
+
+def _reduced(x: Spec, axes: Axes) -> Spec:
+    if any(not 0 <= a < len(x.shape) for a in axes) or len(set(axes)) != len(axes):
+        raise ShapeError(f"axes {axes} are not axes of an array of shape {list(x.shape)}")
+    return Spec(tuple(x.shape[i] for i in _kept(len(x.shape), axes)), x.dtype)
+
+
+def _first_axis_kept(specs: Sequence[Spec], outputs: Sequence[Spec], *, axes: Axes) -> Any:
+    return (0 not in axes and bool(specs[0].shape),)
+
+
+def _spread(g: Value, x: Value, axes: Axes) -> Value:
+    result: Value = broadcast(g, shape=x.shape, axes=_kept(x.ndim, axes))
+    return result
+
+
+@primitive("*s -> ?", reduces=True)
+def reduce_sum(x: Array, *, axes: Axes) -> Any:
+    """The sum over `axes`."""
+    return np.sum(x, axis=axes, dtype=x.dtype)
+
+
+reduce_sum.shape_rule(lambda x, *, axes: _reduced(x, axes))
+reduce_sum.tiling(_first_axis_kept)
+
+
+@reduce_sum.vjp
+def _(g: Value, y: Value, x: Value, *, axes: Axes) -> Any:
+    return (_spread(g, x, axes),)
+
+
+@primitive("*s -> ?", reduces=True)
+def reduce_max(x: Array, *, axes: Axes) -> Any:
+    """The maximum over `axes`; equal maxima share the cotangent."""
+    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    return np.max(x, axis=axes, initial=lowest).astype(x.dtype)
+
+
+reduce_max.shape_rule(lambda x, *, axes: _reduced(x, axes))
+reduce_max.tiling(_first_axis_kept)
+
+
+@reduce_max.vjp
+def _(g: Value, y: Value, x: Value, *, axes: Axes) -> Any:
+    winners = cast(equal(x, _spread(y, x, axes)), dtype=x.dtype)
+    shared = divide(g, reduce_sum(winners, axes=axes))
+    return (multiply(winners, _spread(shared, x, axes)),)
+
+
+@primitive("*s -> ?", reduces=True)
+def argmax(x: Array, *, axis: int) -> Any:
+    """The index of the first maximum along `axis`; NaN counts as the maximum."""
+    return np.argmax(x, axis=axis).astype(np.int64)
+
+
+@argmax.shape_rule
+def _(x: Spec, *, axis: int) -> Spec:
+    if x.shape[axis] == 0:
+        raise ShapeError("an empty axis has no maximum")
+    return Spec(_reduced(x, (axis,)).shape, "int64")
+
+
+@argmax.tiling
+def _(specs: Sequence[Spec], outputs: Sequence[Spec], *, axis: int) -> Any:
+    return (axis != 0,)
+
+
+@primitive("*s -> *s")
+def cumulative_sum(x: Array, *, axis: int, reverse: bool = False) -> Any:
+    """``y_i = x_0 + ... + x_i`` along `axis`; from the end where `reverse`."""
+    if reverse:
+        return np.flip(np.cumsum(np.flip(x, axis), axis=axis, dtype=x.dtype), axis)
+    return np.cumsum(x, axis=axis, dtype=x.dtype)
+
+
+@cumulative_sum.tiling
+def _(specs: Sequence[Spec], outputs: Sequence[Spec], *, axis: int, reverse: bool) -> Any:
+    return (axis != 0,)
+
+
+@cumulative_sum.vjp
+def _(g: Value, y: Value, x: Value, *, axis: int, reverse: bool) -> Any:
+    return (cumulative_sum(g, axis=axis, reverse=not reverse),)
+
+
+def _not_a_line(specs: Sequence[Spec], outputs: Sequence[Spec]) -> Any:
+    return (len(specs[0].shape) > 1,)
+
+
+@primitive("*s -> *s", cost=40)
+def sort(x: Array) -> Any:
+    """The elements in ascending order along the last axis, NaN last."""
+    return np.sort(x, axis=-1, kind="stable")
+
+
+sort.tiling(_not_a_line)
+
+
+@sort.vjp
+def _(g: Value, y: Value, x: Value) -> Any:
+    order, width = argsort(x), x.shape[-1]
+    lines = x.size // max(width, 1)
+    first = scale_rows(lines, width, order.shape)
+    index = reshape(_plus(order, first), shape=(x.size,))
+    flat = scatter_add(index, reshape(g, shape=(x.size,)), rows=x.size)
+    return (reshape(flat, shape=x.shape),)
+
+
+def scale_rows(lines: int, width: int, shape: tuple[int, ...]) -> Value:
+    """Return the flat index of the beginning of each line, in an array of `shape`."""
+    from chainrule.ops.elementwise import scale
+
+    start = iota(shape=(lines, width), axis=0, dtype="int64")
+    result: Value = reshape(scale(start, factor=width), shape=shape)
+    return result
+
+
+def _plus(x: Value, y: Value) -> Value:
+    from chainrule.ops.elementwise import add
+
+    result: Value = add(x, y)
+    return result
+
+
+@primitive("*s -> *s:int64", cost=40)
+def argsort(x: Array) -> Any:
+    """The order that sorts the last axis; equal elements keep theirs."""
+    return np.argsort(x, axis=-1, kind="stable").astype(np.int64)
+
+
+argsort.tiling(_not_a_line)
+
+__all__ = [
+    "argmax",
+    "argsort",
+    "cumulative_sum",
+    "one_hot",
+    "reduce_max",
+    "reduce_sum",
+    "reverse",
+    "sort",
+]

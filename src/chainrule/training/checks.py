@@ -1,0 +1,103 @@
+"""Checks of values inside a step, and the errors that tell the user which sample failed one."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from chainrule import ops
+from chainrule.data.batches import Batches
+from chainrule.dtypes import Array, is_float
+from chainrule.errors import ChainruleError, DataError
+from chainrule.executors import Fault
+from chainrule.graph import Value
+from chainrule.ops.elementwise import require_finite, require_range
+
+X, Y, LABEL, WEIGHT = 1, 2, 3, 4
+Rows = npt.NDArray[np.int64]
+
+
+def finite(value: Value, dtype: str, code: int) -> Value:
+    """Return the value as `dtype`; where it came as floats, the step checks that it is finite."""
+    given = value.dtype
+    value = value if given == dtype else ops.cast(value, dtype)
+    # After the cast: a float64 number too large for float32 is caught too.
+    return require_finite(value, code=code) if is_float(given) else value  # type: ignore[no-any-return]
+
+
+def labels(value: Value, classes: int) -> Value:
+    """Return class numbers as int64; the step checks that each is a whole number of a class."""
+    if not is_float(value.dtype):
+        value = ops.cast(value, "int64")
+    value = require_range(value, low=0, high=classes, code=LABEL)
+    return ops.cast(value, "int64") if value.dtype != "int64" else value
+
+
+def explain(fault: Fault, batches: Batches, rows: Rows, classes: int) -> ChainruleError:
+    """Return the error for a fault among these rows of the batches."""
+    if fault.code in (X, Y, WEIGHT):
+        return _not_finite(fault, batches, rows)
+    if fault.code == LABEL and batches.y is not None:
+        return _not_a_label(batches, rows, classes)
+    return DataError(
+        f"an index that the model looks up is out of range, in one of the samples "
+        f"{batches.first + rows.min()} to {batches.first + rows.max()} given to {batches.source}"
+    )
+
+
+def _not_finite(fault: Fault, batches: Batches, rows: Rows) -> DataError:
+    name, array = {
+        X: ("x", batches.x),
+        Y: ("y", batches.y),
+        WEIGHT: ("sample_weight", batches.weights),
+    }[fault.code]
+    # The rows are looked through again here: a fault names the first row of its tile to fail.
+    row, place = _first(array, rows, lambda a: ~np.isfinite(a.astype(np.float32)))
+    if array is None or row is None:
+        return DataError(f"{name} has a value that is not finite")
+    value = array[row][place] if place else array[row]
+    what = "nan" if np.isnan(value) else f"{value}"
+    more = "" if np.isnan(value) or np.isinf(value) else ", which does not fit float32"
+    lines = [f"{name} is {what}{more} in row {batches.first + row}{_position(place)}."]
+    lines.append(f"  {name:<3}: {list(array.shape)}   the data given to {batches.source}")
+    lines.append("  fix: remove such rows, or fill in what is missing, before training")
+    return DataError("\n".join(lines))
+
+
+def _not_a_label(batches: Batches, rows: Rows, classes: int) -> DataError:
+    y = batches.y
+
+    def wrong(a: Array) -> npt.NDArray[np.bool_]:
+        return ~((a >= 0) & (a < classes) & (np.floor(a) == a))
+
+    row, place = _first(y, rows, wrong)
+    value = "out of range" if y is None or row is None else y[row][place] if place else y[row]
+    lines = [f"label {value} in row {batches.first + (row or 0)} of y is not one of the classes."]
+    lines.append(f"  expected: whole numbers from 0 to {classes - 1}")
+    lines.append(f"  because : the model's last layer has {classes} outputs, one a class")
+    if y is not None and np.nanmin(y) >= 0:
+        needed = int(np.nanmax(y)) + 1
+        lines.append(f"  fix     : give the last layer {needed} units, or number the labels from 0")
+    return DataError("\n".join(lines))
+
+
+def _first(
+    array: Array | None, rows: Rows, wrong: object
+) -> tuple[int | None, tuple[int, ...]]:
+    """Return the first of the rows that has a wrong element, and where in the row that is."""
+    if array is None or not callable(wrong):
+        return None, ()
+    with np.errstate(over="ignore", invalid="ignore"):
+        for row in rows.tolist():
+            found = np.argwhere(wrong(np.asarray(array[row])))
+            if len(found):
+                return row, tuple(found[0].tolist())
+    return None, ()
+
+
+def _position(place: tuple[int, ...]) -> str:
+    if not place:
+        return ""
+    if len(place) == 1:
+        return f", column {place[0]}"
+    return f", at {list(place)}"

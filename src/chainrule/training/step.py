@@ -1,0 +1,142 @@
+"""The steps of training, evaluation and prediction as programs, each for one layout of data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chainrule import ops
+from chainrule.data.batches import Batches, Order
+from chainrule.dtypes import Array
+from chainrule.executors import Fault, native
+from chainrule.executors.program import Program
+from chainrule.graph import Spec, Value, Variable, placeholder
+from chainrule.plan import make_plan
+from chainrule.training.checks import explain
+
+if TYPE_CHECKING:
+    from chainrule.training.trainer import Trainer
+
+Assigns = list[tuple[Variable, Value]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a program is built for: which step, the batch, one sample of each array.
+
+    With `rows` the arrays are bound whole, of that many rows, and batches gathered through an
+    index; without, each batch is read where it lies.
+    """
+
+    kind: str
+    batch: int
+    x: Spec
+    y: Spec | None = None
+    weights: Spec | None = None
+    rows: int = 0
+
+    def arrays(self) -> dict[str, Spec]:
+        """Return the arrays by name."""
+        named = {"x": self.x, "y": self.y, "weights": self.weights}
+        return {name: spec for name, spec in named.items() if spec is not None}
+
+
+def layout_of(kind: str, batch: int, batches: Batches, gathered: bool = False) -> Layout:
+    """Return the layout of a step over these arrays."""
+    y = None if batches.y is None else _sample(batches.y)
+    weights = None if batches.weights is None else _sample(batches.weights)
+    rows = len(batches) if gathered else 0
+    return Layout(kind, batch, _sample(batches.x), y, weights, rows)
+
+
+def _sample(array: Array) -> Spec:
+    return Spec(array.shape[1:], array.dtype.name)
+
+
+class Step:
+    """A loaded program and what has to be bound for it to run over some batches."""
+
+    def __init__(self, layout: Layout, feeds: dict[str, Value], program: Program) -> None:
+        self.layout = layout
+        self.feeds = feeds
+        self.program = program
+        self.classes = 0
+
+    def run(self, batches: Batches, first: int, steps: int, order: Order | None = None) -> None:
+        """Run `steps` batches, the first of which begins at sample `first` (of the order).
+
+        Raises
+        ------
+        DataError
+            For a sample that cannot be trained on, naming its row.
+        """
+        self._bind(batches, first, first + steps * self.layout.batch, order)
+        try:
+            self.program.run(steps)
+        except Fault as fault:
+            begin = first + fault.step * self.layout.batch
+            rows = np.arange(begin, begin + self.layout.batch)
+            rows = rows if order is None else order[rows]
+            raise explain(fault, batches, rows, self.classes) from None
+
+    def _bind(self, batches: Batches, begin: int, end: int, order: Order | None) -> None:
+        for name, array in self._named(batches):
+            if order is None:
+                self._feed(name, array[begin:end])
+            else:
+                self.program.bind(self.feeds[name], array)
+        if order is not None:
+            self._feed("index", order[begin:end])
+
+    def _feed(self, name: str, array: Array) -> None:
+        """Bind an array of which each step takes the next batch."""
+        stride = self.layout.batch * array.itemsize
+        for n in array.shape[1:]:
+            stride *= n
+        self.program.bind(self.feeds[name], array, stride)
+
+    def _named(self, batches: Batches) -> list[tuple[str, Array]]:
+        named = [("x", batches.x), ("y", batches.y), ("weights", batches.weights)]
+        return [(name, a) for name, a in named if a is not None and name in self.feeds]
+
+    def write(self, outputs: Sequence[Array], first: int, steps: int) -> None:
+        """Let the next run write the outputs of its batches from row `first` on."""
+        for i, array in enumerate(outputs):
+            batch = array[first : first + self.layout.batch]
+            part = array[first : first + steps * self.layout.batch]
+            self.program.bind_output(i, part, batch.nbytes)
+
+    def release(self) -> None:
+        """Let go of the arrays that were bound."""
+        for value in self.feeds.values():
+            # A stride makes the check of the number of rows wait for the run.
+            self.program.bind(value, np.empty((0, *value.shape[1:]), value.dtype), 1)
+        for i, value in enumerate(self.program.plan.outputs):
+            self.program.bind_output(i, np.empty((0, *value.shape[1:]), value.dtype), 1)
+
+
+def build(trainer: Trainer, layout: Layout) -> Step:
+    """Return the loaded program of a step."""
+    from chainrule.training.trace import trace
+
+    traced = trace(trainer, layout)
+    step = Step(layout, traced.feeds, native.load(make_plan(traced.outputs, traced.assigns)))
+    step.classes = traced.classes
+    return step
+
+
+def feeds_of(layout: Layout) -> tuple[dict[str, Value], dict[str, Value]]:
+    """Return the placeholders, and the values of one batch of each array."""
+    feeds: dict[str, Value] = {}
+    batch: dict[str, Value] = {}
+    n = layout.rows or layout.batch
+    if layout.rows:
+        feeds["index"] = placeholder((layout.batch,), "int64", "index")
+    for name, spec in layout.arrays().items():
+        whole = placeholder((n, *spec.shape), spec.dtype, name)
+        feeds[name] = whole
+        batch[name] = ops.take(whole, feeds["index"], axis=0) if layout.rows else whole
+    return feeds, batch

@@ -1,0 +1,147 @@
+"""What training keeps beside the weights: optimizer, loss, metrics, random key, loaded steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule import losses, metrics, optimizers, seeding
+from chainrule.dtypes import Array
+from chainrule.graph import Value, Variable
+from chainrule.losses import Loss
+from chainrule.metrics import Metric
+from chainrule.optimizers import Optimizer
+from chainrule.training.hooks import Logs
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
+    from chainrule.training.step import Layout, Step
+
+# Programs kept loaded at a time: a fit needs four (a full and a last batch, to train and to
+# validate); beyond that the oldest goes, so that odd batch sizes do not pile up arenas.
+_KEPT = 16
+
+
+class Trainer:
+    """The state of a compiled model; without an optimizer it can predict only."""
+
+    def __init__(
+        self,
+        model: Model,
+        optimizer: Any = None,
+        loss: Any = None,
+        metric_names: Sequence[Any] = (),
+        weighted_names: Sequence[Any] = (),
+    ) -> None:
+        self.model = model
+        self.optimizer: Optimizer | None = None if optimizer is None else optimizers.get(optimizer)
+        self.loss: Loss | None = None if loss is None else losses.get(loss)
+        self.asked = (loss, list(metric_names), list(weighted_names))
+        self.metrics: list[Metric] = []
+        self.weighted: list[Metric] = []
+        self.resolved = False
+        self.seed = 0 if optimizer is None else seeding.next_seed()
+        self.epoch = 0
+        self.key = Variable(np.array([self.seed, 0], np.int64), name="random_key", trainable=False)
+        self.loss_sum = Variable(np.zeros(()), name="loss_sum", trainable=False)
+        self.samples = Variable(np.zeros(()), name="samples", trainable=False)
+        self._steps: dict[Layout, Step] = {}
+        self._traced: list[Variable] = []
+
+    def resolve(self, output: Value) -> None:
+        """Make metrics of the names given to `compile`, which may depend on the output's shape."""
+        if self.resolved:
+            return
+        _, names, weighted = self.asked
+        self.metrics = [self._metric(m, output) for m in names]
+        self.weighted = [self._metric(m, output) for m in weighted]
+        self.resolved = True
+
+    def _metric(self, asked: Any, output: Value) -> Metric:
+        shape = (None, *output.shape[1:])
+        return metrics.get(asked, loss=self.loss, output_shape=shape)
+
+    @property
+    def all_metrics(self) -> list[Metric]:
+        """The metrics, those that heed sample weights last."""
+        return [*self.metrics, *self.weighted]
+
+    def step(self, layout: Layout) -> Step:
+        """Return the loaded program for this layout, building it the first time."""
+        step = self._steps.get(layout)
+        if step is None:
+            from chainrule.training.step import build
+
+            while len(self._steps) >= _KEPT:
+                del self._steps[next(iter(self._steps))]
+            step = self._steps[layout] = build(self, layout)
+            self._traced = self._signature()
+        return step
+
+    def refresh(self) -> None:
+        """Forget the loaded programs where layers were added, removed, frozen or thawed."""
+        if self._steps and [*map(id, self._traced)] != [*map(id, self._signature())]:
+            self._steps.clear()
+
+    def _signature(self) -> list[Variable]:
+        return [*self.model.variables, *self.model.trainable_variables]
+
+    def release(self) -> None:
+        """Let go of the user's arrays, which loaded programs otherwise keep alive."""
+        for step in self._steps.values():
+            step.release()
+
+    def state(self) -> list[Variable]:
+        """Return everything that a run changes, the sums of the metrics excepted."""
+        slots = [] if self.optimizer is None else list(self.optimizer.variables)
+        return [*self.model.variables, *slots, self.key]
+
+    def counters(self) -> list[tuple[Variable, Array]]:
+        """Return what counts steps, with its values now."""
+        counting = [self.key] if self.optimizer is None else [self.key, self.optimizer.iterations]
+        return [(v, v.numpy()) for v in counting]
+
+    def reset_metrics(self) -> None:
+        """Start the means over a run at zero."""
+        self.loss_sum.value[...] = 0
+        self.samples.value[...] = 0
+        for metric in self.all_metrics:
+            metric.reset()
+
+    def logs(self) -> Logs:
+        """Return the loss and metrics of the samples since `reset_metrics`."""
+        # The sum over no sample is 0, and so is what is reported.
+        logs = {"loss": float(self.loss_sum.value) / max(float(self.samples.value), 1.0)}
+        for metric in self.all_metrics:
+            name, count = metric.name, 1
+            while name in logs:
+                name, count = f"{metric.name}_{count}", count + 1
+            logs[name] = float(metric.result())
+        return logs
+
+
+class Snapshot:
+    """A copy of what a run changes, taken before it, to go back to."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.epoch = trainer.epoch
+        self.held = [(v, v.numpy()) for v in trainer.state()]
+
+    def restore(self) -> None:
+        """Put everything back as it was; slots made since then are zeroed."""
+        if not self.held:
+            return
+        known = {id(v) for v, _ in self.held}
+        for variable, value in self.held:
+            variable.value[...] = value
+        for variable in self.trainer.state():
+            if id(variable) not in known:
+                variable.value[...] = 0
+        self.trainer.epoch = self.epoch
+
+    def drop(self) -> None:
+        """Give the memory back: from here on there is no way back."""
+        self.held = []
