@@ -70,7 +70,10 @@ def test_fit_is_train_on_batch_in_the_order_of_the_permutation(batch_size):
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_callbacks_and_progress_change_nothing(dropout, capsys):
     runs = []
-    for callbacks, verbose in (([], 0), ([LambdaCallback(on_train_batch_end=str)], 2)):
+    for callbacks, verbose in (
+        ([], 0),
+        ([LambdaCallback(on_train_batch_end=lambda batch, logs: None)], 2),
+    ):
         model = network(dropout=dropout)
         model.fit(X, Y, batch_size=16, epochs=3, callbacks=callbacks, verbose=verbose)
         runs.append(model.get_weights())
@@ -245,9 +248,7 @@ class Recorder(Callback):
 
 def test_the_hooks_of_a_fit():
     recorder = Recorder()
-    network().fit(
-        X, Y, batch_size=40, validation_data=(X, Y), callbacks=[recorder], verbose=0
-    )
+    network().fit(X, Y, batch_size=40, validation_data=(X, Y), callbacks=[recorder], verbose=0)
     names = [name for name, _ in recorder.calls]
     batch = ["on_train_batch_begin", "on_train_batch_end"]
     test = ["on_test_begin", "on_test_batch_begin", "on_test_batch_end", "on_test_end"]
@@ -315,7 +316,7 @@ def test_early_stopping(values, options, stopped, last):
 
 
 def test_early_stopping_refuses():
-    with pytest.raises(ArgumentError, match="val_loss.*\n.*validation_split"):
+    with pytest.raises(ArgumentError, match=r"val_loss.*\n.*validation_split"):
         network().fit(X, Y, callbacks=[EarlyStopping()], verbose=0)
     with pytest.raises(ArgumentError, match="mode"):
         EarlyStopping(mode="least")
@@ -417,5 +418,7 @@ def test_progress_texts():
     progress = Progress(2, epochs=12)
     progress.begin(2, 100, 8)
     assert "epoch  3/12   4/13 batches" in progress._text(4, {"loss": 0.12345}, 1.0)
-    assert progress._text(4, {"loss": 0.12345}, 1.0).endswith("32 samples/s  2.12 s left  loss 0.1235")
+    assert progress._text(4, {"loss": 0.12345}, 1.0).endswith(
+        "32 samples/s  2.12 s left  loss 0.1235"
+    )
     assert progress._text(13, {}, 2.0).endswith("13/13 batches  50 samples/s  2.00 s")

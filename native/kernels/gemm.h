@@ -174,9 +174,11 @@ inline void multiply_transposed(const Product<T>& p, T* scratch) noexcept {
 template <typename T>
 inline void multiply_by_transposed(Product<T> p, T* scratch) noexcept {
   p.b_transposed = true;
-  for (int64_t i = 0; i < p.rows; i += kTransposedRows<T>) {
+  for (int64_t i = 0; i < p.rows;) {
     Product<T> s = p;
-    s.rows = least(kTransposedRows<T>, p.rows - i);
+    const int64_t left = p.rows - i;
+    const int64_t vectors = next_vectors(pieces(left, kLanes<T>), kBlockVectors);
+    s.rows = least(vectors * kLanes<T>, left);
     s.a += i * p.a_row;
     s.y += i * p.y_row;
     const bool fills_vectors = 4 * s.rows >= 3 * kLanes<T>;
@@ -186,6 +188,7 @@ inline void multiply_by_transposed(Product<T> p, T* scratch) noexcept {
       s.packed = scratch;
       multiply(s);
     }
+    i += s.rows;
   }
 }
 

@@ -104,6 +104,7 @@ struct Invocation {
   std::vector<std::pair<std::string, double>> numbers = {};
   std::vector<size_t> whole = {};
   std::vector<std::pair<std::string, std::string>> words = {};
+  std::vector<std::pair<std::string, std::vector<int64_t>>> lists = {};
 };
 
 inline bool is_whole(const Invocation& invocation, size_t i) {
@@ -125,6 +126,8 @@ inline Call make_call(const Invocation& invocation) {
   for (const auto& [name, value] : invocation.numbers)
     call.attributes.push_back({name, {value}, ""});
   for (const auto& [name, word] : invocation.words) call.attributes.push_back({name, {}, word});
+  for (const auto& [name, list] : invocation.lists)
+    call.attributes.push_back({name, {list.begin(), list.end()}, ""});
   return call;
 }
 

@@ -6,9 +6,14 @@ The parts are imported when they are first used, so that ``import chainrule`` st
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from chainrule.dtypes import Array
+from chainrule.graph import Value, Variable
+
 __version__ = "0.1.0"
+__all__ = ["Value", "Variable"]
 
 _MODULES = (
     "activations", "callbacks", "data", "datasets", "dtypes", "errors", "executors", "graph",
@@ -19,19 +24,25 @@ _NAMES = {
     "Model": "chainrule.models",
     "Sequential": "chainrule.models",
     "load_model": "chainrule.models",
-    "Variable": "chainrule.graph",
-    "Value": "chainrule.graph",
     "ChainruleError": "chainrule.errors",
     "set_num_threads": "chainrule.executors",
     "num_threads": "chainrule.executors",
 }
 
+
+def _evaluate(values: Sequence[Value]) -> list[Array]:
+    """Run a graph by the executors, which are loaded when a value is first asked for."""
+    from chainrule.executors import run
+
+    return run(values)
+
+
+Value.evaluate = _evaluate
+
 if TYPE_CHECKING:
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.executors import num_threads as num_threads
     from chainrule.executors import set_num_threads as set_num_threads
-    from chainrule.graph import Value as Value
-    from chainrule.graph import Variable as Variable
     from chainrule.models import Model as Model
     from chainrule.models import Sequential as Sequential
     from chainrule.models import load_model as load_model

@@ -12,6 +12,9 @@ from chainrule.errors import ChainruleError, DataError
 
 _NUMBERS = "biuf"
 
+# The dtypes that are read where they lie, with the engine's names (`dtype.name` takes 3 us).
+NAMES = {np.dtype(name): name for name in dtypes.ALL}
+
 
 def as_array(data: Any, name: str = "x") -> Array:
     """Return `data` as a NumPy array, without a copy where its memory can be shared.
@@ -74,6 +77,8 @@ def as_numbers(data: Any, name: str = "x") -> Array:
     dtype('float32')
     """
     array = as_array(data, name)
+    if array.dtype in NAMES and array.ndim and array.flags.c_contiguous and array.flags.aligned:
+        return array
     if array.dtype.kind not in _NUMBERS:
         raise DataError(_not_numbers(array, name))
     if array.ndim == 0:

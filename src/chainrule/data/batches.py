@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ Order = npt.NDArray[np.int64]
 class Batches:
     """Samples `x`, targets `y` and sample weights, of equal length and C-contiguous.
 
-    `first` is the row of the user's arrays that row 0 was, `source` the call they were given to;
-    errors name both.
+    `first` is the row of the user's arrays that row 0 was, `rows` how many those have, `source` the
+    call they were given to; errors name them.
     """
 
     x: Array
@@ -30,6 +30,7 @@ class Batches:
     weights: Array | None = None
     first: int = 0
     source: str = "fit"
+    rows: int = 0
 
     def __len__(self) -> int:
         return len(self.x)
@@ -38,7 +39,12 @@ class Batches:
         """Return the rows from `begin` to `end`, which share this one's memory."""
         y = None if self.y is None else self.y[begin:end]
         weights = None if self.weights is None else self.weights[begin:end]
-        return Batches(self.x[begin:end], y, weights, self.first + begin, self.source)
+        rows = self.rows or len(self)
+        return Batches(self.x[begin:end], y, weights, self.first + begin, self.source, rows)
+
+    def given(self, array: Array) -> list[int]:
+        """Return the shape of the user's array that one of these is, or is a part of."""
+        return [self.rows or len(self), *array.shape[1:]]
 
 
 def collect(x: Any, y: Any = None, weights: Any = None, *, source: str) -> Batches:
@@ -75,7 +81,7 @@ def _check_lengths(arrays: Mapping[str, Array], source: str) -> None:
         told = ", ".join(f"{name} has {n}" for name, n in lengths.items())
         shapes = "\n".join(f"  {name:<7}: {list(a.shape)}" for name, a in arrays.items())
         raise DataError(f"{source} needs one row a sample in each array, but {told}.\n{shapes}")
-    if not lengths["x"]:
+    if not arrays["x"].size:
         raise DataError(f"x is empty: {source} needs at least one sample.")
 
 
@@ -98,7 +104,7 @@ def with_class_weight(batches: Batches, class_weight: Mapping[int, float] | None
     weights: Array = table[labels]
     if batches.weights is not None:
         weights = (weights * batches.weights).astype(np.float32)
-    return Batches(batches.x, batches.y, weights, batches.first, batches.source)
+    return replace(batches, weights=weights)
 
 
 def _keys(class_weight: Mapping[int, float]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,12 @@ class Target:
         if self.task == "classification":
             return to_codes(column, self.labels, -1)
         return to_numbers(column, self.decimal)
+
+    def fitted(self, values: NDArray[Any]) -> Target:
+        """Return the target with mean and scale of these values; classes stay as they are."""
+        if self.task == "classification":
+            return self
+        return replace(self, mean=float(values.mean()), scale=float(values.std()) or 1.0)
 
     def get_config(self) -> dict[str, Any]:
         """Return the target as plain data."""
@@ -122,10 +128,10 @@ def _classes(name: str, distinct: Sequence[Any], counts: Sequence[int], why: str
     for value, count in zip(distinct, counts, strict=True):
         rows[to_text(value) or ""] += count
     total = sum(rows.values())
-    if why != _ASKED and len(rows) > MOST_CLASSES or len(rows) > max(_FEW, total // 2):
+    if (why != _ASKED and len(rows) > MOST_CLASSES) or len(rows) > max(_FEW, total // 2):
         raise DataError(
-            f"the target {name!r} has {len(rows)} classes in {total} rows, too many to learn: choose "
-            f"another --target or merge rare classes (--task classification allows "
+            f"the target {name!r} has {len(rows)} classes in {total} rows, too many to learn: "
+            f"choose another --target or merge rare classes (--task classification allows "
             f"more than {MOST_CLASSES})"
         )
     return Target(name, "classification", tuple(sorted(rows, key=_class_order)), why=why)
@@ -146,8 +152,8 @@ def _numbers(name: str, column: Column, distinct: Sequence[Any], why: str) -> Ta
                 f"the target {name!r} holds the text {to_text(value)!r}, which is no number: "
                 "use --task classification, or another --target"
             )
-    values = to_numbers(column, decimal)
-    return Target(name, "regression", (), float(values.mean()), float(values.std()), decimal, why)
+    target = Target(name, "regression", decimal=decimal, why=why)
+    return target.fitted(to_numbers(column, decimal))
 
 
 def has_target(column: Column) -> NDArray[np.bool_]:

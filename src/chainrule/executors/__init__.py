@@ -33,6 +33,3 @@ def run(outputs: Sequence[Value], executor: str = "native") -> list[Array]:
     program: Program = _EXECUTORS[executor].load(make_plan(outputs))
     program.run()
     return [program.output(i) for i in range(len(outputs))]
-
-
-Value.evaluate = run

@@ -5,9 +5,10 @@ from chainrule.graph.autodiff import gradient, ordered
 from chainrule.graph.primitive import Primitive, fused, primitive, registry
 from chainrule.graph.printing import show
 from chainrule.graph.signature import Spec
-from chainrule.graph.value import Node, Value, Variable, constant, placeholder
+from chainrule.graph.value import Arithmetic, Node, Value, Variable, constant, placeholder
 
 __all__ = [
+    "Arithmetic",
     "Node",
     "Primitive",
     "Spec",

@@ -35,7 +35,9 @@ _BLANK = "0" * 64
 _LONGEST = 100_000_000  # bytes of header, the limit of safetensors itself
 
 
-def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], about: Mapping[str, str]) -> None:
+def write(
+    path: str | os.PathLike[str], arrays: Mapping[str, Array], about: Mapping[str, str]
+) -> None:
     """Write arrays and words about them into one file, which appears complete or not at all.
 
     Raises
@@ -194,7 +196,7 @@ def _check_digest(content: bytes, size: int, digest: str) -> None:
 
 
 def _array(content: bytes, base: int, entry: Mapping[str, Any]) -> Array:
-    begin, stop = entry["data_offsets"]
+    begin = entry["data_offsets"][0]
     kind = np.dtype(_DTYPES[entry["dtype"]]).newbyteorder("<")
     flat = np.frombuffer(content, kind, math.prod(entry["shape"]), base + begin)
     return flat.reshape(entry["shape"]).astype(_DTYPES[entry["dtype"]])

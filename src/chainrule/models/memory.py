@@ -73,10 +73,11 @@ def size(nbytes: int) -> str:
 
 def memory(model: Model, trainer: Trainer, batch_size: int) -> Memory:
     """Return what the plan of a training step says."""
+    layout = _layout(model, trainer, batch_size)
     weights = _bytes(model.variables)
     if trainer.optimizer is None:
         return Memory(weights, 0, 0, 0, 0, batch_size)
-    traced = trace(trainer, _layout(model, trainer, batch_size))
+    traced = trace(trainer, layout)
     plan = make_plan(traced.outputs, traced.assigns)
     slots = _bytes(list(trainer.optimizer.variables))
     scratch = plan.local_bytes * num_threads()

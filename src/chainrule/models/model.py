@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from chainrule.errors import ArgumentError, GraphError, NotBuiltError, unknown_name
 from chainrule.graph import Value, ordered, placeholder, scope
 from chainrule.layers import Layer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from chainrule.data.arrays import as_array
@@ -49,7 +50,7 @@ class Prepared(Layer):
         """Return checked batches of what the user passed to `call`."""
         batches = collect(self._preprocessed(as_array(x, "x")), y, weights, source=call)
         if batches.x.ndim == 1 and self._expected_rank() == 2:
-            batches = Batches(batches.x[:, None], batches.y, batches.weights, source=call)
+            batches = replace(batches, x=batches.x[:, None])
         return batches
 
     def _collect_targets(

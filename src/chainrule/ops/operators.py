@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.graph import Value, Variable
+from chainrule.graph import Arithmetic, Value
 from chainrule.ops import arrays
 from chainrule.ops import functions as f
 from chainrule.ops.convert import as_value
@@ -37,9 +37,8 @@ def install() -> None:
         methods[name] = function
         methods[f"r{name}"] = _swapped(function)
     methods.update(_COMPARISONS)
-    for kind in (Value, Variable):
-        for name, function in methods.items():
-            setattr(kind, f"__{name}__", _method(function))
+    for name, function in methods.items():
+        setattr(Arithmetic, f"__{name}__", _method(function))
 
 
 def _method(function: Any) -> Any:

@@ -11,7 +11,6 @@ from chainrule.dtypes import Array, is_float
 from chainrule.errors import ChainruleError, DataError
 from chainrule.executors import Fault
 from chainrule.graph import Value
-from chainrule.ops.elementwise import require_finite, require_range
 
 X, Y, LABEL, WEIGHT = 1, 2, 3, 4
 Rows = npt.NDArray[np.int64]
@@ -22,14 +21,14 @@ def finite(value: Value, dtype: str, code: int) -> Value:
     given = value.dtype
     value = value if given == dtype else ops.cast(value, dtype)
     # After the cast: a float64 number too large for float32 is caught too.
-    return require_finite(value, code=code) if is_float(given) else value  # type: ignore[no-any-return]
+    return ops.require_finite(value, code) if is_float(given) else value
 
 
 def labels(value: Value, classes: int) -> Value:
     """Return class numbers as int64; the step checks that each is a whole number of a class."""
     if not is_float(value.dtype):
         value = ops.cast(value, "int64")
-    value = require_range(value, low=0, high=classes, code=LABEL)
+    value = ops.require_range(value, 0, classes, LABEL)
     return ops.cast(value, "int64") if value.dtype != "int64" else value
 
 
@@ -57,9 +56,9 @@ def _not_finite(fault: Fault, batches: Batches, rows: Rows) -> DataError:
         return DataError(f"{name} has a value that is not finite")
     value = array[row][place] if place else array[row]
     what = "nan" if np.isnan(value) else f"{value}"
-    more = "" if np.isnan(value) or np.isinf(value) else ", which does not fit float32"
+    more = "" if np.isnan(value) or np.isinf(value) else ", which does not fit float32,"
     lines = [f"{name} is {what}{more} in row {batches.first + row}{_position(place)}."]
-    lines.append(f"  {name:<3}: {list(array.shape)}   the data given to {batches.source}")
+    lines.append(f"  {name:<3}: {batches.given(array)}   the data given to {batches.source}")
     lines.append("  fix: remove such rows, or fill in what is missing, before training")
     return DataError("\n".join(lines))
 
@@ -75,15 +74,13 @@ def _not_a_label(batches: Batches, rows: Rows, classes: int) -> DataError:
     lines = [f"label {value} in row {batches.first + (row or 0)} of y is not one of the classes."]
     lines.append(f"  expected: whole numbers from 0 to {classes - 1}")
     lines.append(f"  because : the model's last layer has {classes} outputs, one a class")
-    if y is not None and np.nanmin(y) >= 0:
-        needed = int(np.nanmax(y)) + 1
+    needed = 0 if y is None else int(np.nanmax(y)) + 1
+    if y is not None and np.nanmin(y) >= 0 and needed > classes:
         lines.append(f"  fix     : give the last layer {needed} units, or number the labels from 0")
     return DataError("\n".join(lines))
 
 
-def _first(
-    array: Array | None, rows: Rows, wrong: object
-) -> tuple[int | None, tuple[int, ...]]:
+def _first(array: Array | None, rows: Rows, wrong: object) -> tuple[int | None, tuple[int, ...]]:
     """Return the first of the rows that has a wrong element, and where in the row that is."""
     if array is None or not callable(wrong):
         return None, ()

@@ -37,7 +37,9 @@ class Schedule:
 class Watch:
     """Whoever is told about a run as it goes on, and how many batches may run between."""
 
-    def __init__(self, trainer: Trainer, hooks: CallbackList, progress: Progress, kind: str) -> None:
+    def __init__(
+        self, trainer: Trainer, hooks: CallbackList, progress: Progress, kind: str
+    ) -> None:
         self.trainer = trainer
         self.hooks = hooks
         self.progress = progress
@@ -193,9 +195,7 @@ def predict(
     """Return the outputs for all samples, each written where it lies by the step."""
     n = len(batches)
     step = trainer.step(layout_of("predict", min(batch_size, n), batches))
-    outputs = [
-        np.empty((n, *value.shape[1:]), value.dtype) for value in step.program.plan.outputs
-    ]
+    outputs = [np.empty((n, *value.shape[1:]), value.dtype) for value in step.program.plan.outputs]
 
     def prepare(step: Step, first: int, steps: int) -> None:
         step.write(outputs, first, steps)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chainrule import ops
+from chainrule.data.arrays import NAMES
 from chainrule.data.batches import Batches, Order
 from chainrule.dtypes import Array
 from chainrule.executors import Fault, native
@@ -53,7 +54,7 @@ def layout_of(kind: str, batch: int, batches: Batches, gathered: bool = False) -
 
 
 def _sample(array: Array) -> Spec:
-    return Spec(array.shape[1:], array.dtype.name)
+    return Spec(array.shape[1:], NAMES[array.dtype])
 
 
 class Step:
@@ -64,6 +65,8 @@ class Step:
         self.feeds = feeds
         self.program = program
         self.classes = 0
+        self._no_feeds = [(value, _nothing(value)) for value in feeds.values()]
+        self._no_outputs = [_nothing(value) for value in program.plan.outputs]
 
     def run(self, batches: Batches, first: int, steps: int, order: Order | None = None) -> None:
         """Run `steps` batches, the first of which begins at sample `first` (of the order).
@@ -111,11 +114,15 @@ class Step:
 
     def release(self) -> None:
         """Let go of the arrays that were bound."""
-        for value in self.feeds.values():
-            # A stride makes the check of the number of rows wait for the run.
-            self.program.bind(value, np.empty((0, *value.shape[1:]), value.dtype), 1)
-        for i, value in enumerate(self.program.plan.outputs):
-            self.program.bind_output(i, np.empty((0, *value.shape[1:]), value.dtype), 1)
+        for value, array in self._no_feeds:
+            self.program.bind(value, array, array.itemsize)
+        for i, array in enumerate(self._no_outputs):
+            self.program.bind_output(i, array, array.itemsize)
+
+
+def _nothing(value: Value) -> Array:
+    """Return no rows; bound with a stride, the check of their number waits for the run."""
+    return np.empty((0, *value.shape[1:]), value.dtype)
 
 
 def build(trainer: Trainer, layout: Layout) -> Step:

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule import ops
 from chainrule.errors import GraphError, NotBuiltError, ShapeError
-from chainrule.graph import Value, Variable, constant, gradient, ordered, scope
+from chainrule.graph import Value, constant, gradient, ordered, scope
 from chainrule.losses import Loss, SparseCategoricalCrossentropy
 from chainrule.training import checks
 from chainrule.training.step import Assigns, Layout, feeds_of

@@ -1,0 +1,165 @@
+"""What all losses have in common: the weights of samples and the reduction to one number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from chainrule import dtypes, ops
+from chainrule.errors import unknown_name
+from chainrule.graph import Value
+from chainrule.losses.shapes import floats, spread_weight
+
+REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none")
+
+
+class Loss:
+    """``L = reduce_n weight[n] * loss(y_true[n], y_pred[n])``: what training makes small.
+
+    A subclass gives `call`, the loss of each sample.
+
+    Parameters
+    ----------
+    reduction : str, default "sum_over_batch_size"
+        ``"sum_over_batch_size"`` or ``"mean"``: the sum by the number of samples (not of weights);
+        ``"mean_with_sample_weight"``: the sum by the sum of weights; ``"sum"``; ``"none"``.
+    name : str, optional
+        By default that of the class.
+    dtype : str, optional
+        What the loss is computed in; by default the predictions' dtype.
+
+    Raises
+    ------
+    ArgumentError
+        For an unknown reduction.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> from chainrule.losses import Loss
+    >>> class Quartic(Loss):
+    ...     def call(self, y_true, y_pred):
+    ...         return ops.mean(ops.power(y_pred - y_true, 4.0), axis=-1)
+    >>> round(Quartic()([[0.0]], [[2.0]]).item(), 3)
+    16.0
+    """
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: str | None = None,
+    ) -> None:
+        self.reduction = checked_reduction(reduction)
+        self.name = name or snake_case(type(self).__name__)
+        self.dtype = None if dtype is None else dtypes.name_of(dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Value:
+        """Return the loss of each sample."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(y_true, y_pred)")
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Value:
+        """Return the reduced loss.
+
+        Shapes
+        ------
+        y_true, y_pred : [n, *s]; sample_weight : [n] or [n, *t], t the first axes of the losses
+
+        Raises
+        ------
+        ShapeError
+            For shapes that do not fit each other.
+        """
+        y_pred = floats(y_pred, self.dtype)
+        losses = ops.as_value(self.call(ops.as_value(y_true), y_pred))
+        if sample_weight is None:
+            return self._reduced(losses, None)
+        weight = ops.cast(sample_weight, losses.dtype)
+        if losses.shape:
+            weight = spread_weight(weight, losses)
+        return self._reduced(ops.multiply(losses, weight), weight)
+
+    def _reduced(self, losses: Value, weight: Value | None) -> Value:
+        if self.reduction == "none":
+            return losses
+        total = ops.sum(losses)
+        if self.reduction == "sum":
+            return total
+        if self.reduction == "mean_with_sample_weight" and weight is not None:
+            return _by_weight(total, ops.sum(ops.broadcast_to(weight, losses.shape)))
+        # The sum over no sample is 0, and so is its mean.
+        return ops.divide(total, float(max(math.prod(losses.shape), 1)))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments as plain data."""
+        config = {"name": self.name, "reduction": self.reduction}
+        return config if self.dtype is None else {**config, "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Loss:
+        """Return the loss that `get_config` described."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
+        return f"<{type(self).__name__} {arguments}>"
+
+
+class FunctionLoss(Loss):
+    """``L = reduce_n weight[n] * function(y_true, y_pred)[n]``: a loss of the user's own.
+
+    Parameters
+    ----------
+    function : callable
+        Takes ``(y_true, y_pred)`` as values and returns one loss a sample, or one for all.
+    reduction, name, dtype
+        As in `Loss`.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> from chainrule.losses import FunctionLoss
+    >>> loss = FunctionLoss(lambda y_true, y_pred: ops.max(ops.abs(y_pred - y_true), axis=-1))
+    >>> loss([[0.0, 0.0]], [[3.0, -4.0]]).item()
+    4.0
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Any, Any], Any],
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: str | None = None,
+    ) -> None:
+        super().__init__(reduction, name or getattr(function, "__name__", "loss"), dtype)
+        self.function = function
+
+    def call(self, y_true: Any, y_pred: Any) -> Value:
+        """Return what the function returns."""
+        return ops.as_value(self.function(y_true, y_pred))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments; the function itself is not plain data."""
+        return {**super().get_config(), "function": self.function}
+
+
+def _by_weight(total: Value, weight: Value) -> Value:
+    """Return ``total / weight``, 0 where the weight is 0."""
+    none = ops.equal(weight, 0.0)
+    shares = ops.divide(total, ops.where(none, ops.ones_like(weight), weight))
+    return ops.where(none, ops.zeros_like(total), shares)
+
+
+def checked_reduction(reduction: str | None) -> str:
+    """Return the name of the reduction."""
+    name = "none" if reduction is None else reduction
+    if name not in REDUCTIONS:
+        raise unknown_name("reduction", reduction, REDUCTIONS)
+    return name
+
+
+def snake_case(name: str) -> str:
+    """Return e.g. ``mean_squared_error`` for ``MeanSquaredError``."""
+    parts = [("_" if c.isupper() and i else "") + c.lower() for i, c in enumerate(name)]
+    return "".join(parts)

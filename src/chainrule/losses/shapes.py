@@ -1,0 +1,107 @@
+"""How targets, predictions and weights are brought to shapes that fit, and never broadcast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule import dtypes, ops
+from chainrule.errors import DataError, ShapeError
+from chainrule.graph import Value
+
+
+def floats(x: Any, dtype: str | None = None) -> Value:
+    """Return x as a value of a float dtype: `dtype` if given, else its own or ``floatx()``."""
+    x = ops.as_value(x)
+    return ops.cast(x, dtype or (x.dtype if dtypes.is_float(x.dtype) else dtypes.floatx()))
+
+
+def matched(name: str, y_true: Any, y_pred: Any) -> tuple[Value, Value]:
+    """Return both as floats of one shape; only a trailing axis of 1 may be added or taken away.
+
+    ``[n, 1]`` against ``[n]`` would broadcast to ``[n, n]``, a mistake that trains without a
+    word; so nothing else than equal shapes passes.
+    """
+    y_pred = floats(y_pred)
+    y_true = ops.cast(y_true, y_pred.dtype)
+    y_true, y_pred = same_rank(y_true, y_pred)
+    if y_true.shape != y_pred.shape:
+        raise ShapeError(misfit(name, y_true, y_pred))
+    return y_true, y_pred
+
+
+def same_rank(x: Value, y: Value) -> tuple[Value, Value]:
+    """Return both with equal rank, where one has a trailing axis of 1 more; [n] becomes [n, 1]."""
+    if y.ndim == x.ndim + 1:
+        y, x = same_rank(y, x)
+    elif x.ndim == y.ndim + 1 and x.shape[-1] == 1:
+        if y.ndim == 1:
+            y = ops.expand_dims(y, -1)
+        else:
+            x = ops.squeeze(x, -1)
+    return x, y
+
+
+def misfit(name: str, y_true: Value, y_pred: Value, fix: str = "") -> str:
+    """Return the text of the error for targets and predictions of different shapes."""
+    lines = [
+        f"{name}: y_true and y_pred have different shapes.",
+        f"  y_true : {list(y_true.shape)}",
+        f"  y_pred : {list(y_pred.shape)}",
+    ]
+    return "\n".join([*lines, f"  fix    : {fix}"] if fix else lines)
+
+
+def spread_weight(weight: Value, like: Value) -> Value:
+    """Return the weights with as many axes as `like`, their axes matched from the first.
+
+    Raises
+    ------
+    ShapeError
+        Where an axis has neither the size of that of `like` nor 1.
+    """
+    shape = weight.shape
+    while len(shape) > like.ndim and shape[-1] == 1:
+        shape = shape[:-1]
+    shape = (*shape, *(1,) * (like.ndim - len(shape)))
+    fits = len(shape) == like.ndim
+    if not fits or any(a not in (1, b) for a, b in zip(shape, like.shape, strict=True)):
+        raise ShapeError(
+            "the sample weights do not fit the samples: expected one weight a sample.\n"
+            f"  sample_weight : {list(weight.shape)}\n"
+            f"  values        : {list(like.shape)}"
+        )
+    return ops.reshape(weight, shape)
+
+
+def labels(name: str, y_true: Any, y_pred: Value) -> Value:
+    """Return class numbers as int64 in the shape of the predictions without their last axis.
+
+    Raises
+    ------
+    ShapeError
+        Where there is not one class number for each row of predictions.
+    DataError
+        Where the numbers are known already, and one is no class.
+    """
+    y_true = ops.as_value(y_true)
+    if y_true.ndim == y_pred.ndim and y_true.shape[-1:] == (1,):
+        y_true = ops.squeeze(y_true, -1)
+    if y_true.shape != y_pred.shape[:-1]:
+        one_hot = y_true.shape == y_pred.shape
+        fix = "y_true is one-hot: use categorical_crossentropy" if one_hot else ""
+        raise ShapeError(misfit(name, y_true, y_pred, fix))
+    if y_true.constant is not None:
+        _check_labels(name, y_true.constant, y_pred.shape[-1])
+    return ops.cast(y_true, "int64")
+
+
+def _check_labels(name: str, given: dtypes.Array, classes: int) -> None:
+    with np.errstate(invalid="ignore"):
+        wrong = ~((given >= 0) & (given < classes) & (np.floor(given) == given))
+    if wrong.any():
+        raise DataError(
+            f"{name}: label {given[wrong].flat[0]} is not one of the classes.\n"
+            f"  expected: whole numbers from 0 to {classes - 1}, one for each output"
+        )

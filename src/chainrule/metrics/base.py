@@ -1,0 +1,222 @@
+"""What all metrics have in common, and means over samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule import ops
+from chainrule.assigning import assign_all
+from chainrule.graph import Value, Variable
+from chainrule.losses.base import snake_case
+from chainrule.losses.shapes import spread_weight
+
+
+class Metric:
+    """A number about predictions, gathered over batches in float64.
+
+    A subclass gives `update`, the new values of its state as values, and `result`. Training puts
+    `update` into its step; by hand, `update_state` runs it at once.
+
+    Parameters
+    ----------
+    name : str, optional
+        By default that of the class; the key in the history.
+    dtype : str, optional
+        Accepted for Keras's sake: the state is float64 always.
+
+    Examples
+    --------
+    >>> from chainrule import executors
+    >>> from chainrule.metrics import MeanSquaredError
+    >>> metric = MeanSquaredError()
+    >>> metric.update_state([0.0, 1.0], [0.0, 3.0])
+    >>> metric.result()
+    2.0
+    """
+
+    def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
+        self.name = name or snake_case(type(self).__name__)
+        self.dtype = dtype
+        self._state: list[Variable] = []
+
+    def add_variable(self, shape: Sequence[int], name: str) -> Variable:
+        """Return a new part of the state, zeros."""
+        variable = Variable(np.zeros(shape), name=f"{self.name}/{name}", trainable=False)
+        self._state.append(variable)
+        return variable
+
+    def state(self) -> list[Variable]:
+        """Return the variables that `update` gives new values for; complete after its first call.
+
+        The list itself is returned, so it also holds those that are made later.
+        """
+        return self._state
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The state."""
+        return self._state
+
+    def update(self, *args: Any, **kwargs: Any) -> list[Value]:
+        """Return the values of the state after ``(y_true, y_pred, sample_weight=None)``."""
+        raise NotImplementedError(f"{type(self).__name__} must define update")
+
+    def result(self) -> Any:
+        """Return the metric over what was seen since `reset`; 0 before anything was."""
+        raise NotImplementedError(f"{type(self).__name__} must define result")
+
+    def reset(self) -> None:
+        """Forget what was seen."""
+        for variable in self._state:
+            variable.value[...] = 0
+
+    def reset_state(self) -> None:
+        """Forget what was seen."""
+        self.reset()
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Take in a batch: ``(y_true, y_pred, sample_weight=None)``."""
+        new = self.update(*args, **kwargs)
+        assign_all(zip(self.state(), new, strict=True))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take in a batch and return the result so far."""
+        self.update_state(*args, **kwargs)
+        return self.result()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments as plain data."""
+        return {"name": self.name, "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Metric:
+        """Return the metric that `get_config` described."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+class Mean(Metric):
+    """``sum_n weight[n] * value[n] / sum_n weight[n]``; further axes are averaged before.
+
+    Shapes
+    ------
+    values : [n, *s]; sample_weight : [n] or [n, *t], t the first axes of the values
+
+    Parameters
+    ----------
+    name : str, default "mean"
+        The key in the history.
+    dtype : str, optional
+        Accepted for Keras's sake.
+
+    Raises
+    ------
+    ShapeError
+        For weights that do not fit the values.
+
+    Examples
+    --------
+    >>> from chainrule import executors
+    >>> from chainrule.metrics import Mean
+    >>> mean = Mean()
+    >>> mean.update_state([1.0, 3.0, 8.0], sample_weight=[1.0, 1.0, 0.0])
+    >>> mean.result()
+    2.0
+    """
+
+    def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
+        super().__init__(name, dtype)
+        self.total = self.add_variable((), "total")
+        self.count = self.add_variable((), "count")
+
+    def update(self, values: Any, sample_weight: Any = None) -> list[Value]:
+        """Return the new total and count."""
+        total, count = weighted_sums(ops.cast(values, "float64"), sample_weight)
+        return [ops.add(self.total.leaf, total), ops.add(self.count.leaf, count)]
+
+    def result(self) -> float:
+        """Return the mean; 0 where nothing was seen, or nothing with a weight."""
+        count = float(self.count.value)
+        return float(self.total.value) / count if count else 0.0
+
+
+class MeanMetric(Mean):
+    """``sum_n weight[n] * fn(y_true, y_pred)[n] / sum_n weight[n]``: the mean of a function.
+
+    Parameters
+    ----------
+    fn : callable
+        Takes ``(y_true, y_pred)`` as values, and `arguments` by keyword; returns one number a
+        sample.
+    name : str, optional
+        By default that of the function.
+    dtype : str, optional
+        Accepted for Keras's sake.
+    **arguments
+        Handed to the function.
+
+    Raises
+    ------
+    ShapeError
+        For weights that do not fit what the function returns.
+
+    Examples
+    --------
+    >>> from chainrule import executors, ops
+    >>> from chainrule.metrics import MeanMetric
+    >>> metric = MeanMetric(lambda y_true, y_pred: ops.max(ops.abs(y_pred - y_true), axis=-1))
+    >>> metric.update_state([[0.0, 0.0]], [[3.0, -4.0]])
+    >>> metric.result()
+    4.0
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        name: str | None = None,
+        dtype: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(name or getattr(fn, "__name__", "metric"), dtype)
+        self._fn = fn
+        self._arguments = arguments
+
+    def update(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> list[Value]:
+        """Return the new total and count."""
+        values = self._fn(ops.as_value(y_true), ops.as_value(y_pred), **self._arguments)
+        return super().update(values, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments; the function itself is not plain data."""
+        return {**super().get_config(), "fn": self._fn, **self._arguments}
+
+
+def weighted_sums(values: Value, sample_weight: Any) -> tuple[Value, Value | float]:
+    """Return ``sum_n weight[n] * value[n]`` and ``sum_n weight[n]``, after means over other axes.
+
+    As in Keras, weights of rank r weigh the means of the values over the axes from r on.
+    """
+    if sample_weight is None:
+        return ops.sum(_by_sample(values)), float(values.shape[0]) if values.ndim else 1.0
+    weight = ops.cast(sample_weight, "float64")
+    if values.ndim == 0:
+        return ops.sum(ops.multiply(values, weight)), ops.sum(weight)
+    if weight.ndim > 1 or values.ndim == 1:
+        weight = spread_weight(weight, values)
+    elif weight.ndim == 1:
+        values = _by_sample(values)
+        weight = spread_weight(weight, values)
+    weight = ops.broadcast_to(weight, values.shape)
+    return ops.sum(_by_sample(ops.multiply(values, weight))), ops.sum(_by_sample(weight))
+
+
+def _by_sample(values: Value) -> Value:
+    """Return the mean over all axes but the first."""
+    return ops.mean(values, axis=range(1, values.ndim)) if values.ndim > 1 else values

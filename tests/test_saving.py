@@ -1,0 +1,211 @@
+"""Models in files: what is kept, what is refused, what is never left behind."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from chainrule.errors import FileError
+from chainrule.layers import Dense, Dropout, Flatten, Input, Normalization
+from chainrule.losses import SparseCategoricalCrossentropy
+from chainrule.models import Model, Sequential, container, load_model
+from chainrule.optimizers import SGD, Adam
+
+RANDOM = np.random.default_rng(3)
+X = RANDOM.standard_normal((40, 2, 3)).astype("float32")
+Y = RANDOM.integers(0, 3, 40)
+
+
+def network(optimizer="adam", loss="sparse_categorical_crossentropy"):
+    layers = [Input((2, 3)), Flatten(), Dense(8, activation="relu", name="hidden"), Dropout(0.3)]
+    model = Sequential([*layers, Dense(3, activation="softmax")], name="small")
+    model.compile(optimizer, loss, metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize("optimizer", ["adam", SGD(0.1, momentum=0.9, nesterov=True), Adam(0.01)])
+def test_a_loaded_model_goes_on_as_if_it_had_not_been_away(tmp_path, optimizer):
+    model = network(optimizer)
+    model.fit(X, Y, batch_size=8, verbose=0)
+    model.save(tmp_path / "m.chainrule")
+    loaded = load_model(tmp_path / "m.chainrule")
+    assert loaded.name == "small" and loaded.get_config() == model.get_config()
+    assert loaded.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
+    for each in (model, loaded):
+        each.fit(X, Y, batch_size=8, epochs=2, verbose=0)
+    for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_what_goes_with_a_model(tmp_path):
+    model = network(loss=SparseCategoricalCrossentropy())
+    model.label_names = ["猫", "dog", "bird"]
+    model.metadata = {"columns": ["a", "b"], "rows": 40}
+    model.save(tmp_path / "m.chainrule")
+    loaded = load_model(str(tmp_path / "m.chainrule"))
+    assert loaded.label_names == model.label_names and loaded.metadata == model.metadata
+    assert isinstance(loaded.loss, SparseCategoricalCrossentropy)
+    assert load_model(tmp_path / "m.chainrule", compile=False).optimizer is None
+
+
+def test_normalization_is_part_of_the_model(tmp_path):
+    normalization = Normalization()
+    normalization.adapt(X.reshape(40, 6) * 5 + 3)
+    model = Sequential([Input((6,)), normalization, Dense(2)])
+    model.save(tmp_path / "m.chainrule")
+    x = X.reshape(40, 6)
+    expected = model.predict(x, verbose=0)
+    assert np.array_equal(load_model(tmp_path / "m.chainrule").predict(x, verbose=0), expected)
+
+
+def test_a_model_compiled_with_a_function_loads_without_it(tmp_path):
+    model = Sequential([Input((3,)), Dense(1)])
+    model.compile("sgd", loss=lambda y, p: (y - p) ** 2)
+    model.save(tmp_path / "m.chainrule")
+    loaded = load_model(tmp_path / "m.chainrule")
+    assert loaded.optimizer is None and loaded.count_params() == 4
+
+
+def test_other_programs_read_the_arrays(tmp_path):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    model = network()
+    model.save(tmp_path / "m.chainrule")
+    arrays = safetensors.load_file(tmp_path / "m.chainrule")
+    kernel = next(a for name, a in arrays.items() if a.shape == (6, 8) and "model/" in name)
+    assert np.array_equal(kernel, model.get_weights()[0])
+
+
+def test_every_cut_and_every_flipped_bit_is_seen(tmp_path):
+    path = tmp_path / "m.chainrule"
+    container.write(path, {"w": np.arange(3.0), "i": np.arange(2)}, {"format": "x"})
+    content = path.read_bytes()
+    arrays, about = container.read(path)
+    assert about["format"] == "x" and arrays["w"].tolist() == [0, 1, 2]
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(FileError):
+            container.read(path)
+    for bit in range(8 * len(content)):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(FileError):
+            container.read(path)
+    path.write_bytes(content + b"\0")
+    with pytest.raises(FileError, match="too long"):
+        container.read(path)
+
+
+def header(entries):
+    text = json.dumps({"__metadata__": {"sha256": "0" * 64}, **entries}).encode()
+    return len(text).to_bytes(8, "little") + text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+        b"\x80\x04\x95pickle" + bytes(100),
+        (2**62).to_bytes(8, "little") + b"{}",
+        header({"w": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 4]}}),
+        header({"w": {"dtype": "F32", "shape": [-1], "data_offsets": [0, -4]}}),
+        header({"w": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}) + bytes(8),
+        header({"w": {"dtype": "OBJ", "shape": [1], "data_offsets": [0, 8]}}) + bytes(8),
+        header({"w": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}}) + bytes(4),
+        header({"w": [1, 2]}),
+        header({"w": {"dtype": "F32", "shape": [1.0], "data_offsets": [0, 4]}}) + bytes(4),
+        b"\x10\0\0\0\0\0\0\0" + b"{" * 16,
+    ],
+)
+def test_foreign_files(tmp_path, content):
+    path = tmp_path / "m.chainrule"
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=r"m\.chainrule"):
+        load_model(path)
+
+
+def test_files_of_another_kind_or_time(tmp_path):
+    path = tmp_path / "m.chainrule"
+    for about, words in (
+        ({"format": "other"}, "not a chainrule file"),
+        ({"format": "chainrule", "version": "99"}, "newer chainrule"),
+        ({"format": "chainrule", "version": "1", "content": "weights"}, "holds weights"),
+        ({"format": "chainrule", "version": "1", "content": "model", "model": "{}"}, "no model"),
+    ):
+        container.write(path, {}, about)
+        with pytest.raises(FileError, match=words):
+            load_model(path)
+
+
+def test_a_layer_that_is_not_known(tmp_path):
+    network().save(tmp_path / "m.chainrule")
+    arrays, about = container.read(tmp_path / "m.chainrule")
+    about["model"] = about["model"].replace("Flatten", "os.system")
+    container.write(tmp_path / "m.chainrule", arrays, about)
+    with pytest.raises(FileError, match=r"os\.system"):
+        load_model(tmp_path / "m.chainrule")
+
+
+def test_a_missing_file_and_a_missing_folder(tmp_path):
+    with pytest.raises(FileError, match="No such file"):
+        load_model(tmp_path / "none.chainrule")
+    with pytest.raises(FileError, match="cannot write"):
+        network().save(tmp_path / "none" / "m.chainrule")
+
+
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "m.chainrule"
+    network().save(path)
+    content = path.read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FileError, match="No space left"):
+        network().save(path)
+    assert path.read_bytes() == content and os.listdir(tmp_path) == ["m.chainrule"]
+
+
+def test_a_file_replaces_the_old_one_and_keeps_its_permissions(tmp_path):
+    path = tmp_path / "m.chainrule"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    network().save(path)
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert load_model(path).count_params() == network().count_params()
+
+
+class Own(Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden = Dense(4, activation="relu")
+        self.out = Dense(2)
+
+    def call(self, inputs):
+        return self.out(self.hidden(inputs))
+
+
+def test_weights_of_a_class_of_ones_own(tmp_path):
+    first, second = Own(), Own()
+    for model in (first, second):
+        model.build((None, 3))
+    with pytest.raises(FileError, match="save_weights"):
+        first.save(tmp_path / "m.chainrule")
+    first.save_weights(tmp_path / "w.chainrule")
+    second.load_weights(tmp_path / "w.chainrule")
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_weights_of_another_structure(tmp_path):
+    network().save(tmp_path / "m.chainrule")
+    other = Sequential([Input((3,)), Dense(2)])
+    before = other.get_weights()
+    with pytest.raises(FileError, match="do not fit"):
+        other.load_weights(tmp_path / "m.chainrule")
+    assert np.array_equal(before[0], other.get_weights()[0])
+    with pytest.raises(FileError, match="no weights yet"):
+        Sequential([Dense(2)]).save(tmp_path / "x.chainrule")
