@@ -7,6 +7,47 @@ namespace {
 
 constexpr int bad_index = 0xffff;
 
+// The row of x that an index names; one that is outside is reported and reads row 0.
+template <typename I>
+int64_t checked(I index, int64_t rows, int64_t at, const Tile& tile) noexcept {
+  const auto row = static_cast<int64_t>(index);
+  if (row >= 0 && row < rows) return row;
+  tile.status->report(at, bad_index);
+  return 0;
+}
+
+// One row, named by a single index: the rows of the output are then the first axis of that row.
+template <typename I>
+void take_one(const Call& call, const Tile& tile) noexcept {
+  const Operand& x = call.operand[0];
+  const int64_t row = checked(*argument<I>(tile, 1), x.shape[0], 0, tile);
+  if (x.shape[0] == 0) return;
+  const int64_t item = size_of(x.dtype);
+  const int64_t first = row * x.row_size + tile.begin * call.output().row_size;
+  std::memcpy(output<std::byte>(call, tile), argument<std::byte>(tile, 0) + first * item,
+              static_cast<size_t>(tile_size(call, tile, 2) * item));
+}
+
+// Rows of one element: a call of memcpy for each would cost more than the copy.
+template <typename T, typename I>
+void take_elements(const Call& call, const Tile& tile) noexcept {
+  const int64_t rows = call.operand[0].shape[0];
+  const int64_t per_row = call.operand[1].row_size;
+  const I* index = argument<I>(tile, 1);
+  const T* x = argument<T>(tile, 0);
+  T* y = output<T>(call, tile);
+  const int64_t n = tile_size(call, tile, 1);
+  for (int64_t i = 0; i < n; ++i) {
+    const auto row = static_cast<int64_t>(index[i]);
+    if (row >= 0 && row < rows) {
+      y[i] = x[row];
+    } else {
+      tile.status->report(tile.begin + i / per_row, bad_index);
+      y[i] = rows > 0 ? x[0] : T{};
+    }
+  }
+}
+
 template <typename I>
 void take(const Call& call, const Tile& tile) noexcept {
   const Operand& x = call.operand[0];
@@ -18,12 +59,8 @@ void take(const Call& call, const Tile& tile) noexcept {
   const int64_t n = tile_size(call, tile, 1);
   const int64_t per_row = call.operand[1].row_size;
   for (int64_t i = 0; i < n; ++i, to += bytes) {
-    auto row = static_cast<int64_t>(index[i]);
-    if (row < 0 || row >= rows) {
-      tile.status->report(tile.begin + i / (per_row > 0 ? per_row : 1), bad_index);
-      row = 0;
-      if (rows == 0) continue;
-    }
+    const int64_t row = checked(index[i], rows, tile.begin + i / per_row, tile);
+    if (rows == 0) continue;
     if (i + 1 < n) {
       const auto next = static_cast<int64_t>(index[i + 1]);
       if (next >= 0 && next < rows) __builtin_prefetch(from + next * bytes);
@@ -62,14 +99,38 @@ void one_hot(const Call& call, const Tile& tile) noexcept {
   }
 }
 
+// Of a single index: the rows of the output are the elements.
+template <typename T, typename I>
+void one_hot_one(const Call& call, const Tile& tile) noexcept {
+  const auto hot = static_cast<int64_t>(*argument<I>(tile, 0));
+  T* y = output<T>(call, tile);
+  for (int64_t k = tile.begin; k < tile.end; ++k) *y++ = static_cast<T>(k == hot);
+}
+
+template <typename T, typename I>
+Kernel one_hot_of(const Call& call) noexcept {
+  return call.operand[0].rank == 0 ? one_hot_one<T, I> : one_hot<T, I>;
+}
+
+template <typename I>
+Kernel take_of(const Call& call) noexcept {
+  if (call.operand[1].rank == 0) return take_one<I>;
+  if (call.operand[0].row_size != 1) return take<I>;
+  switch (size_of(call.operand[0].dtype)) {
+    case 1: return take_elements<uint8_t, I>;
+    case 4: return take_elements<uint32_t, I>;
+    default: return take_elements<uint64_t, I>;
+  }
+}
+
 bool is_i64(const Operand& operand) noexcept { return operand.dtype == DType::i64; }
 bool is_i32(const Operand& operand) noexcept { return operand.dtype == DType::i32; }
 
 }  // namespace
 
 Kernel prepare_take(Call& call) {
-  if (is_i64(call.operand[1])) return take<int64_t>;
-  return is_i32(call.operand[1]) ? take<int32_t> : nullptr;
+  if (is_i64(call.operand[1])) return take_of<int64_t>(call);
+  return is_i32(call.operand[1]) ? take_of<int32_t>(call) : nullptr;
 }
 
 Kernel prepare_scatter_add(Call& call) {
@@ -87,8 +148,8 @@ Kernel prepare_one_hot(Call& call) {
   const bool wide = is_i64(call.operand[0]);
   if (!wide && !is_i32(call.operand[0])) return nullptr;
   switch (call.output().dtype) {
-    case DType::f32: return wide ? one_hot<float, int64_t> : one_hot<float, int32_t>;
-    case DType::f64: return wide ? one_hot<double, int64_t> : one_hot<double, int32_t>;
+    case DType::f32: return wide ? one_hot_of<float, int64_t>(call) : one_hot_of<float, int32_t>(call);
+    case DType::f64: return wide ? one_hot_of<double, int64_t>(call) : one_hot_of<double, int32_t>(call);
     default: return nullptr;
   }
 }

@@ -1,25 +1,21 @@
 // Sums and maxima over any axes. `prepare` merges neighbouring axes that are both kept or both
-// reduced, so that most calls end in one of two loops: over contiguous elements, or over columns.
-
-#include "simd.h"
+// reduced; then either the innermost axis is reduced, and each output joins runs of contiguous
+// elements, or it is kept, and neighbouring outputs are joined row by row in registers. An output
+// is the same whichever tile it is in, as nothing but its own elements decides the order.
+#include "axes.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
 
-struct Axis {
-  int64_t size;
-  int64_t stride;
-};
-
-// The reduction of one row of a tiled array, or of a whole array: its kept axes (which number the
-// outputs in row-major order) and its reduced axes. Lives in Call::integers.
+// The kept axes, which number the outputs in row-major order, and behind them the reduced ones.
+// Lives in Call::integers.
 struct Problem {
   int64_t kept;
   int64_t reduced;
-  int64_t elements;  // reduced elements for an output
-  int64_t outputs;   // outputs of the problem; tiled: of one row
-  int64_t row_size;  // elements of the argument between rows; 0 where it is read whole
-  Axis axis[max_rank];  // the kept axes, then the reduced ones
+  int64_t columns;  // whether the innermost axis is kept
+  Axis axis[max_rank + 1];
+
+  [[nodiscard]] const Axis* reduced_axes() const noexcept { return axis + kept; }
 };
 static_assert(sizeof(Problem) <= sizeof(Call::integers));
 
@@ -30,191 +26,271 @@ const Problem& problem_of(const Call& call) noexcept {
 bool is_reduced(const Call& call, int axis) noexcept {
   const Attribute* axes = call.find("axes");
   if (axes == nullptr) return false;
-  for (double a : axes->numbers) {
+  for (const double a : axes->numbers) {
     if (static_cast<int>(a) == axis) return true;
   }
   return false;
 }
 
-// Appends an axis in front of `axes`, joined with the one behind it where memory allows.
-int64_t prepend(Axis* axes, int64_t count, Axis axis) noexcept {
-  if (count > 0 && axes[0].stride * axes[0].size == axis.stride) {
-    axes[0].size *= axis.size;
-    return count;
-  }
-  for (int64_t i = count; i > 0; --i) axes[i] = axes[i - 1];
-  axes[0] = axis;
-  return count + 1;
-}
-
 void set_up(Call& call) noexcept {
   const Operand& x = call.operand[0];
   Axis kept[max_rank] = {};
-  Axis reduced[max_rank] = {};
-  Problem p{0, 0, 1, 1, x.tiled ? x.row_size : 0, {}};
+  Axis reduced[max_rank + 1] = {};
+  Problem p{};
   int64_t stride = 1;
-  for (int axis = x.rank - 1; axis >= (x.tiled ? 1 : 0); --axis) {
+  for (int axis = x.rank - 1; axis >= 0; --axis) {
     const Axis one{x.shape[axis], stride};
     stride *= one.size;
     if (is_reduced(call, axis)) {
-      p.elements *= one.size;
-      if (one.size != 1) p.reduced = prepend(reduced, p.reduced, one);
+      p.reduced = prepend(reduced, p.reduced, one);
     } else {
-      p.outputs *= one.size;
-      if (one.size != 1) p.kept = prepend(kept, p.kept, one);
+      p.kept = prepend(kept, p.kept, one);
     }
   }
+  p.columns = p.kept > 0 && kept[p.kept - 1].stride == 1;
+  if (p.reduced == 0) reduced[p.reduced++] = {1, 1};
   for (int64_t i = 0; i < p.kept; ++i) p.axis[i] = kept[i];
   for (int64_t i = 0; i < p.reduced; ++i) p.axis[p.kept + i] = reduced[i];
   std::memcpy(call.integers, &p, sizeof p);
 }
 
-// How partial results are held and joined. Sums of floats are added in short runs and then in
-// double, which costs nothing next to reading and keeps the error independent of the length.
-template <typename T>
+// How partial results are held and joined, a number or a vector at a time. Sums of floats are held
+// in double, which costs little next to reading them.
 struct Sum {
-  using Total = std::conditional_t<std::is_floating_point_v<T>, double, int64_t>;
-  static constexpr Total first = 0;
-  static Total join(Total total, Total x) noexcept {
-    if constexpr (std::is_floating_point_v<T>) {
-      return total + x;
-    } else {  // wraps, as NumPy's does
-      return static_cast<Total>(static_cast<uint64_t>(total) + static_cast<uint64_t>(x));
-    }
+  template <typename T>
+  using Total = std::conditional_t<std::is_same_v<T, float>, double, T>;
+  template <typename T>
+  static constexpr T first() noexcept {
+    return 0;
+  }
+  template <typename V>
+  static V join(V total, V x) noexcept {
+    return total + x;
   }
 };
 
-template <typename T>
 struct Max {
+  template <typename T>
   using Total = T;
-  static constexpr T lowest() noexcept {
+  template <typename T>
+  static constexpr T first() noexcept {
     if constexpr (std::is_floating_point_v<T>) {
       return static_cast<T>(-__builtin_huge_val());
     } else {
       return static_cast<T>(uint64_t{1} << (8 * sizeof(T) - 1));
     }
   }
-  static constexpr T first = lowest();
-  static T join(T total, T x) noexcept {
-    return !(x <= total) && total == total ? x : total;  // a NaN wins, and stays
+  template <typename V>
+  static V join(V total, V x) noexcept {
+    return (x <= total) | (total != total) ? total : x;  // a NaN wins, and stays
   }
 };
 
-template <typename T, template <typename> class Op>
-T contiguous(const T* x, int64_t n) noexcept {
-  using Total = typename Op<T>::Total;
-  Total lanes[8] = {};
-  for (Total& lane : lanes) lane = Op<T>::first;
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    for (int64_t lane = 0; lane < 8; ++lane) {
-      lanes[lane] = Op<T>::join(lanes[lane], static_cast<Total>(x[i + lane]));
-    }
+// As many elements of T as a vector of Total has lanes, as Total.
+template <typename T, typename Total>
+Vec<Total> widened(const T* p) noexcept {
+  if constexpr (std::is_same_v<T, Total>) {
+    return load(p);
+  } else {
+#if defined(__AVX512F__)
+    return (Vec<double>)_mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(p));
+#elif defined(__AVX2__)
+    return (Vec<double>)_mm256_cvtps_pd(_mm_loadu_ps(p));
+#elif defined(__SSE2__)
+    return Vec<double>{static_cast<double>(p[0]), static_cast<double>(p[1])};
+#else
+    Vec<double> v;
+    for (int64_t i = 0; i < kLanes<double>; ++i) v[i] = static_cast<double>(p[i]);
+    return v;
+#endif
   }
-  for (int64_t lane = 0; i < n; ++i, ++lane) {
-    lanes[lane] = Op<T>::join(lanes[lane], static_cast<Total>(x[i]));
+}
+// requires: n is less than the lanes of Total.
+template <typename T, typename Total>
+Vec<Total> widened_part(const T* p, int64_t n) noexcept {
+  if constexpr (std::is_same_v<T, Total>) {
+    return load_part(p, n);
+  } else {
+    T part[kLanes<T>];
+    store(part, load_part(p, n));
+    return widened<T, Total>(part);
   }
-  for (int64_t width = 4; width > 0; width /= 2) {
-    for (int64_t lane = 0; lane < width; ++lane) {
-      lanes[lane] = Op<T>::join(lanes[lane], lanes[lane + width]);
-    }
-  }
-  return static_cast<T>(lanes[0]);
 }
 
-// y[c] for columns [first, last) of rows that lie `stride` apart.
-template <typename T, template <typename> class Op>
-void columns(const T* x, T* y, Axis rows, int64_t first, int64_t last) noexcept {
-  using Total = typename Op<T>::Total;
-  constexpr int64_t width = 32;
-  for (int64_t c = first; c < last; c += width) {
-    const int64_t n = last - c < width ? last - c : width;
-    Total total[width];
-    for (Total& t : total) t = Op<T>::first;
-    const T* row = x + c;
-    for (int64_t r = 0; r < rows.size; ++r, row += rows.stride) {
-      if (n == width) {
-        for (int64_t i = 0; i < width; ++i) {
-          total[i] = Op<T>::join(total[i], static_cast<Total>(row[i]));
-        }
-      } else {
-        for (int64_t i = 0; i < n; ++i) {
-          total[i] = Op<T>::join(total[i], static_cast<Total>(row[i]));
-        }
+template <typename T, typename Op>
+using TotalOf = typename Op::template Total<T>;
+
+// The elements that are joined before the result is joined with that of other blocks: it keeps the
+// error of a sum in double independent of its length, nearly.
+constexpr int64_t kBlock = 1024;
+
+// Whole vectors of a block of a run, four at a time, as the sum of one waits for the one before.
+template <typename T, typename Op>
+Vec<TotalOf<T, Op>> join_block(const T* x, int64_t n, Vec<TotalOf<T, Op>> total) noexcept {
+  using Total = TotalOf<T, Op>;
+  constexpr int64_t lanes = kLanes<Total>;
+  int64_t i = 0;
+  if (n >= 4 * lanes) {
+    Vec<Total> a = widened<T, Total>(x), b = widened<T, Total>(x + lanes);
+    Vec<Total> c = widened<T, Total>(x + 2 * lanes), d = widened<T, Total>(x + 3 * lanes);
+    for (i = 4 * lanes; i + 4 * lanes <= n; i += 4 * lanes) {
+      a = Op::join(a, widened<T, Total>(x + i));
+      b = Op::join(b, widened<T, Total>(x + i + lanes));
+      c = Op::join(c, widened<T, Total>(x + i + 2 * lanes));
+      d = Op::join(d, widened<T, Total>(x + i + 3 * lanes));
+    }
+    total = Op::join(total, Op::join(Op::join(a, b), Op::join(c, d)));
+  }
+  for (; i + lanes <= n; i += lanes) total = Op::join(total, widened<T, Total>(x + i));
+  return total;
+}
+
+// All of n contiguous elements.
+template <typename T, typename Op>
+TotalOf<T, Op> join_run(const T* x, int64_t n) noexcept {
+  using Total = TotalOf<T, Op>;
+  constexpr int64_t lanes = kLanes<Total>;
+  Total total = Op::template first<Total>();
+  int64_t i = 0;
+  if (n >= lanes) {
+    Vec<Total> joined = splat<Total>(total);
+    const int64_t whole = n - n % lanes;
+    for (; i < whole; i += kBlock) {
+      joined = join_block<T, Op>(x + i, whole - i < kBlock ? whole - i : kBlock, joined);
+    }
+    i = whole;
+    total = fold<Total>(joined, [](auto a, auto b) { return Op::join(a, b); });
+  }
+  for (; i < n; ++i) total = Op::join(total, static_cast<Total>(x[i]));
+  return total;
+}
+
+// Outputs [first, last) where the innermost axis is reduced.
+template <typename T, typename Op>
+void reduce_runs(const T* x, T* y, const Problem& p, int64_t first, int64_t last) noexcept {
+  const Axis* reduced = p.reduced_axes();
+  const int64_t outer = p.reduced - 1;
+  const int64_t length = reduced[outer].size;
+  const int64_t runs = product(reduced, outer);
+  Odometer output(p.axis, p.kept);
+  output.seek(first);
+  for (int64_t i = first; i < last; ++i, output.next()) {
+    if (runs == 1) {
+      y[i - first] = static_cast<T>(join_run<T, Op>(x + output.offset, length));
+      continue;
+    }
+    auto total = Op::template first<TotalOf<T, Op>>();
+    Odometer run(reduced, outer);
+    for (int64_t r = 0; r < runs; ++r, run.next()) {
+      total = Op::join(total, join_run<T, Op>(x + output.offset + run.offset, length));
+    }
+    y[i - first] = static_cast<T>(total);
+  }
+}
+
+// y[0, vectors * lanes) of rows that the reduced axes name; `load(p)` reads a vector of a row.
+template <typename T, typename Op, int vectors, typename Load>
+void join_columns(const T* x, const Problem& p, Vec<TotalOf<T, Op>>* total, Load load) noexcept {
+  using V = Vec<TotalOf<T, Op>>;
+  constexpr int64_t lanes = kLanes<TotalOf<T, Op>>;
+  const V none = splat<TotalOf<T, Op>>(Op::template first<TotalOf<T, Op>>());
+  for (int v = 0; v < vectors; ++v) total[v] = none;
+  const Axis rows = p.reduced_axes()[p.reduced - 1];
+  const int64_t steps = product(p.reduced_axes(), p.reduced - 1);
+  Odometer outer(p.reduced_axes(), p.reduced - 1);
+  for (int64_t step = 0; step < steps; ++step, outer.next()) {
+    const T* row = x + outer.offset;
+    for (int64_t start = 0; start < rows.size; start += kBlock) {
+      const int64_t n = rows.size - start < kBlock ? rows.size - start : kBlock;
+      V block[vectors];
+      for (int v = 0; v < vectors; ++v) block[v] = none;
+      for (int64_t r = 0; r < n; ++r, row += rows.stride) {
+        for (int v = 0; v < vectors; ++v) block[v] = Op::join(block[v], load(row + v * lanes));
+      }
+      for (int v = 0; v < vectors; ++v) total[v] = Op::join(total[v], block[v]);
+    }
+  }
+}
+
+// Columns [0, n) of y as long as `vectors` whole vectors are left; returns how many were done.
+template <typename T, typename Op, int vectors>
+int64_t whole_columns(const T* x, T* y, const Problem& p, int64_t n) noexcept {
+  using Total = TotalOf<T, Op>;
+  constexpr int64_t width = vectors * kLanes<Total>;
+  int64_t c = 0;
+  for (; c + width <= n; c += width) {
+    Vec<Total> total[vectors];
+    join_columns<T, Op, vectors>(x + c, p, total,
+                                 [](const T* q) { return widened<T, Total>(q); });
+    for (int v = 0; v < vectors; ++v) {
+      for (int64_t i = 0; i < kLanes<Total>; ++i) {
+        y[c + v * kLanes<Total> + i] = static_cast<T>(total[v][i]);
       }
     }
-    for (int64_t i = 0; i < n; ++i) y[c - first + i] = static_cast<T>(total[i]);
   }
+  return c;
 }
 
-// One output of any problem: an odometer over the reduced axes.
-template <typename T, template <typename> class Op>
-T general(const T* x, const Problem& p, int64_t output) noexcept {
-  for (int64_t i = p.kept - 1; i >= 0; --i) {
-    x += output % p.axis[i].size * p.axis[i].stride;
-    output /= p.axis[i].size;
-  }
-  auto total = Op<T>::first;
-  const Axis* axis = p.axis + p.kept;
-  int64_t at[max_rank] = {};
-  for (int64_t left = p.elements; left > 0; --left) {
-    total = Op<T>::join(total, static_cast<typename Op<T>::Total>(*x));
-    for (int64_t i = p.reduced - 1; i >= 0; --i) {
-      x += axis[i].stride;
-      if (++at[i] < axis[i].size) break;
-      x -= axis[i].stride * axis[i].size;
-      at[i] = 0;
-    }
-  }
-  return static_cast<T>(total);
+// n neighbouring columns: as many at a time as leave room in the registers, then fewer.
+template <typename T, typename Op>
+void reduce_columns(const T* x, T* y, const Problem& p, int64_t n) noexcept {
+  using Total = TotalOf<T, Op>;
+  int64_t c = whole_columns<T, Op, 8>(x, y, p, n);
+  c += whole_columns<T, Op, 4>(x + c, y + c, p, n - c);
+  c += whole_columns<T, Op, 1>(x + c, y + c, p, n - c);
+  const int64_t left = n - c;
+  if (left == 0) return;
+  Vec<Total> total[1];
+  join_columns<T, Op, 1>(x + c, p, total,
+                         [=](const T* q) { return widened_part<T, Total>(q, left); });
+  for (int64_t i = 0; i < left; ++i) y[c + i] = static_cast<T>(total[0][i]);
 }
 
-// Outputs [first, last) of a problem.
-template <typename T, template <typename> class Op>
-void solve(const T* x, T* y, const Problem& p, int64_t first, int64_t last) noexcept {
-  const Axis reduced = p.axis[p.kept];
-  if (p.reduced == 1 && p.kept == 1 && p.axis[0].stride == 1) {
-    columns<T, Op>(x, y, reduced, first, last);
-  } else if (p.reduced == 1 && reduced.stride == 1 && p.kept <= 1) {
-    const int64_t stride = p.kept == 1 ? p.axis[0].stride : 0;
-    for (int64_t i = first; i < last; ++i) {
-      y[i - first] = contiguous<T, Op>(x + i * stride, p.elements);
-    }
-  } else {
-    for (int64_t i = first; i < last; ++i) y[i - first] = general<T, Op>(x, p, i);
-  }
-}
-
-template <typename T, template <typename> class Op>
+template <typename T, typename Op>
 void reduce(const Call& call, const Tile& tile) noexcept {
   const Problem& p = problem_of(call);
   const T* x = argument<T>(tile, 0);
   T* y = output<T>(call, tile);
-  const int64_t row_size = call.output().row_size;
-  if (!call.operand[0].tiled) {
-    solve<T, Op>(x, y, p, tile.begin * row_size, tile.end * row_size);
-    return;
-  }
-  for (int64_t r = tile.begin; r < tile.end; ++r, x += p.row_size, y += p.outputs) {
-    solve<T, Op>(x, y, p, 0, p.outputs);
-  }
-}
-
-template <template <typename> class Op>
-Kernel prepared(Call& call) noexcept {
-  set_up(call);
-  switch (call.operand[0].dtype) {
-    case DType::f32: return reduce<float, Op>;
-    case DType::f64: return reduce<double, Op>;
-    case DType::i32: return reduce<int32_t, Op>;
-    case DType::i64: return reduce<int64_t, Op>;
-    default: return nullptr;
+  // The leading axis of a tiled array is kept, so its outputs are numbered from those of its tile.
+  const int64_t skipped = call.operand[0].tiled ? tile.begin : 0;
+  const int64_t first = (tile.begin - skipped) * call.output().row_size;
+  const int64_t last = (tile.end - skipped) * call.output().row_size;
+  if (first >= last) return;
+  if (p.columns == 0) return reduce_runs<T, Op>(x, y, p, first, last);
+  const int64_t width = p.axis[p.kept - 1].size;
+  Odometer output(p.axis, p.kept - 1);
+  output.seek(first / width);
+  for (int64_t i = first; i < last; output.next()) {
+    const int64_t column = i % width;
+    const int64_t n = last - i < width - column ? last - i : width - column;
+    reduce_columns<T, Op>(x + output.offset + column, y + (i - first), p, n);
+    i += n;
   }
 }
 
 }  // namespace
 
-Kernel prepare_reduce_sum(Call& call) { return prepared<Sum>(call); }
-Kernel prepare_reduce_max(Call& call) { return prepared<Max>(call); }
+// The sums of integers wrap, as NumPy's do: they are those of the unsigned integers.
+Kernel prepare_reduce_sum(Call& call) {
+  set_up(call);
+  switch (call.operand[0].dtype) {
+    case DType::f32: return reduce<float, Sum>;
+    case DType::f64: return reduce<double, Sum>;
+    case DType::i32: return reduce<uint32_t, Sum>;
+    case DType::i64: return reduce<uint64_t, Sum>;
+    default: return nullptr;
+  }
+}
+
+Kernel prepare_reduce_max(Call& call) {
+  set_up(call);
+  switch (call.operand[0].dtype) {
+    case DType::f32: return reduce<float, Max>;
+    case DType::f64: return reduce<double, Max>;
+    case DType::i32: return reduce<int32_t, Max>;
+    case DType::i64: return reduce<int64_t, Max>;
+    default: return nullptr;
+  }
+}
 
 }  // namespace chainrule::CHAINRULE_ISA

@@ -26,7 +26,9 @@ void check_take(const KernelTable& table, int64_t rows, const Shape& row, const 
   Array x = numbers<T>(joined({rows}, row), 1, random.below(3));
   Array index = indices<I>(where, 0, rows, random);
   Array y(dtype_of<T>(), joined(where, row), random.below(3) * static_cast<int64_t>(sizeof(T)));
-  CHECK(same_in_tiles(table, {"take", {&x, &index}, {&y}, {}, {0}}));
+  Invocation run{"take", {&x, &index}, {&y}, {}, {0}};
+  if (where.empty()) run.whole = {0, 1};
+  CHECK(same_in_tiles(table, run));
   const int64_t width = elements(row);
   for (int64_t i = 0; i < y.size(); ++i)
     CHECK(y.data<T>()[i] == x.data<T>()[index.data<I>()[i / width] * width + i % width]);
@@ -54,8 +56,7 @@ void check_one_hot(const KernelTable& table, const Shape& where, int64_t depth, 
   Array index = indices<I>(where, -2, depth + 2, random);
   Array y(dtype_of<T>(), joined(where, {depth}), random.below(3) * static_cast<int64_t>(sizeof(T)));
   Invocation run{"one_hot", {&index}, {&y}, {{"depth", static_cast<double>(depth)}}};
-  if (where.empty()) run.whole = {0};
-  // One index alone is one row of `depth` numbers, which tiles may cut.
+  if (where.empty()) run.whole = {0};  // the rows of the output are then those of `depth`
   CHECK(same_in_tiles(table, run));
   for (int64_t i = 0; i < y.size(); ++i)
     CHECK(y.data<T>()[i] == static_cast<T>(index.data<I>()[i / depth] == i % depth));

@@ -244,7 +244,7 @@ def get(identifier: Any) -> Callable[..., Value]:
             raise unknown_name("activation", identifier, _BY_NAME)
         return _BY_NAME[identifier]
     if callable(identifier):
-        return identifier  # type: ignore[no-any-return]
+        return identifier
     raise ArgumentError(f"an activation is a name or a function, not {identifier!r}")
 
 

@@ -52,6 +52,11 @@ class NumberColumn:
         """Columns of the matrix."""
         return 2 if self.indicator else 1
 
+    def describe(self) -> str:
+        """Return a few words for people."""
+        gaps = ", may be missing" if self.indicator else ""
+        return f"a number, {self.mean:.4g} ± {self.scale:.4g}{gaps}"
+
     def encode(self, column: Column) -> Matrix:
         """Return ``[n, width]``."""
         # In float64 up to here: the difference of large numbers (years, times) is what counts.
@@ -78,6 +83,11 @@ class CategoryColumn:
     def width(self) -> int:
         """Columns of the matrix."""
         return len(self.vocabulary) + self.other
+
+    def describe(self) -> str:
+        """Return a few words for people."""
+        known = ", ".join(self.vocabulary[:8]) + (", ..." if len(self.vocabulary) > 8 else "")
+        return f"one of {known}{' or another' if self.other else ''}"
 
     def encode(self, column: Column) -> Matrix:
         """Return ``[n, width]``."""

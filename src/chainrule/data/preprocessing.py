@@ -80,7 +80,7 @@ class TablePreprocessing(Layer):
     def call(self, inputs: Any, training: bool = False) -> Matrix:
         """Return ``[n, m]``."""
         table = as_table(inputs)
-        self._check(table)
+        self.check(table)
         matrix = np.empty((row_count(table), self.width), np.float32)
         first = 0
         for column in self.columns:
@@ -88,7 +88,7 @@ class TablePreprocessing(Layer):
             first += column.width
         return matrix
 
-    def _check(self, table: Table) -> None:
+    def check(self, table: Table) -> None:
         """Raise DataError when a column is not in the table."""
         lacking = [column.name for column in self.columns if column.name not in table]
         if lacking:

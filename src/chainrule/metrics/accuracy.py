@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 from chainrule import ops
+from chainrule.dtypes import is_float
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value
 from chainrule.losses.logits import logits_of_sigmoid, logits_of_softmax
 from chainrule.losses.shapes import misfit, same_rank
-from chainrule.metrics.base import MeanMetric
+from chainrule.metrics.base import MeanOfValues
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Value:
@@ -25,7 +26,8 @@ def accuracy(y_true: Any, y_pred: Any) -> Value:
     ShapeError
         For shapes that differ by more than a trailing axis of 1.
     """
-    return _hits(*_matched("accuracy", y_true, y_pred))
+    y_true, y_pred = _matched("accuracy", y_true, y_pred)
+    return _hits(ops.cast(y_true, y_pred.dtype) if is_float(y_pred.dtype) else y_true, y_pred)
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Value:
@@ -113,7 +115,7 @@ def _winner(y_pred: Value) -> Value:
     return ops.argmax(y_pred if logits is None else logits, axis=-1)
 
 
-class Accuracy(MeanMetric):
+class Accuracy(MeanOfValues):
     """``mean_n (y_true[n] == y_pred[n])``.
 
     Shapes
@@ -139,14 +141,14 @@ class Accuracy(MeanMetric):
     """
 
     def __init__(self, name: str | None = "accuracy", dtype: str | None = None) -> None:
-        super().__init__(accuracy, name, dtype)
+        super().__init__(name, dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments as plain data."""
-        return {"name": self.name, "dtype": self.dtype}
+    def values(self, y_true: Value, y_pred: Value) -> Value:
+        """Return the hits, as 0 and 1."""
+        return accuracy(y_true, y_pred)
 
 
-class BinaryAccuracy(MeanMetric):
+class BinaryAccuracy(MeanOfValues):
     """``mean_n mean_d (y_true[n, d] == (y_pred[n, d] > threshold))``.
 
     Shapes
@@ -183,15 +185,19 @@ class BinaryAccuracy(MeanMetric):
     ) -> None:
         if not isinstance(threshold, int | float) or not math.isfinite(threshold):
             raise ArgumentError(f"threshold is {threshold!r}; expected a number")
-        super().__init__(binary_accuracy, name, dtype, threshold=float(threshold))
+        super().__init__(name, dtype)
         self.threshold = float(threshold)
+
+    def values(self, y_true: Value, y_pred: Value) -> Value:
+        """Return the hits, as 0 and 1."""
+        return binary_accuracy(y_true, y_pred, self.threshold)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments as plain data."""
-        return {"name": self.name, "dtype": self.dtype, "threshold": self.threshold}
+        return {**super().get_config(), "threshold": self.threshold}
 
 
-class CategoricalAccuracy(MeanMetric):
+class CategoricalAccuracy(MeanOfValues):
     """``mean_n (argmax_m y_true[n, m] == argmax_m y_pred[n, m])``.
 
     Shapes
@@ -217,14 +223,14 @@ class CategoricalAccuracy(MeanMetric):
     """
 
     def __init__(self, name: str | None = "categorical_accuracy", dtype: str | None = None) -> None:
-        super().__init__(categorical_accuracy, name, dtype)
+        super().__init__(name, dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments as plain data."""
-        return {"name": self.name, "dtype": self.dtype}
+    def values(self, y_true: Value, y_pred: Value) -> Value:
+        """Return the hits, as 0 and 1."""
+        return categorical_accuracy(y_true, y_pred)
 
 
-class SparseCategoricalAccuracy(MeanMetric):
+class SparseCategoricalAccuracy(MeanOfValues):
     """``mean_n (y_true[n] == argmax_m y_pred[n, m])``.
 
     Shapes
@@ -252,8 +258,8 @@ class SparseCategoricalAccuracy(MeanMetric):
     def __init__(
         self, name: str | None = "sparse_categorical_accuracy", dtype: str | None = None
     ) -> None:
-        super().__init__(sparse_categorical_accuracy, name, dtype)
+        super().__init__(name, dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments as plain data."""
-        return {"name": self.name, "dtype": self.dtype}
+    def values(self, y_true: Value, y_pred: Value) -> Value:
+        """Return the hits, as 0 and 1."""
+        return sparse_categorical_accuracy(y_true, y_pred)

@@ -145,8 +145,37 @@ class Mean(Metric):
         return float(self.total.value) / count if count else 0.0
 
 
-class MeanMetric(Mean):
+class MeanOfValues(Mean):
+    """``sum_n weight[n] * values(y_true, y_pred)[n] / sum_n weight[n]``; a subclass gives `values`.
+
+    Shapes
+    ------
+    y_true, y_pred : as `values` takes them; sample_weight : [n] or [n, *t]
+
+    Parameters
+    ----------
+    name, dtype
+        As in `Metric`.
+    """
+
+    def values(self, y_true: Value, y_pred: Value) -> Any:
+        """Return one number a sample."""
+        raise NotImplementedError(f"{type(self).__name__} must define values(y_true, y_pred)")
+
+    def update(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> list[Value]:
+        """Return the new total and count."""
+        values = self.values(ops.as_value(y_true), ops.as_value(y_pred))
+        return super().update(values, sample_weight)
+
+
+class MeanMetric(MeanOfValues):
     """``sum_n weight[n] * fn(y_true, y_pred)[n] / sum_n weight[n]``: the mean of a function.
+
+    Shapes
+    ------
+    y_true, y_pred : as the function takes them; sample_weight : [n] or [n, *t]
 
     Parameters
     ----------
@@ -163,7 +192,7 @@ class MeanMetric(Mean):
     Raises
     ------
     ShapeError
-        For weights that do not fit what the function returns.
+        When updated, for weights that do not fit what the function returns.
 
     Examples
     --------
@@ -186,12 +215,9 @@ class MeanMetric(Mean):
         self._fn = fn
         self._arguments = arguments
 
-    def update(  # type: ignore[override]
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None
-    ) -> list[Value]:
-        """Return the new total and count."""
-        values = self._fn(ops.as_value(y_true), ops.as_value(y_pred), **self._arguments)
-        return super().update(values, sample_weight)
+    def values(self, y_true: Value, y_pred: Value) -> Any:
+        """Return what the function returns."""
+        return self._fn(y_true, y_pred, **self._arguments)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments; the function itself is not plain data."""

@@ -60,7 +60,7 @@ def write(
 def _bytes(array: Array) -> memoryview:
     """Return the elements as bytes, little-endian as the format demands."""
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    return memoryview(little.reshape(-1).view(np.uint8))
+    return little.reshape(-1).view(np.uint8).data
 
 
 def _header(arrays: Mapping[str, Array], about: Mapping[str, str]) -> bytes:

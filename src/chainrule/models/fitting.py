@@ -60,7 +60,9 @@ class Fitting(Batchwise):
         >>> model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
         """
         # Everything that can fail comes first: a refused call leaves the model as it was.
-        self._trainer = Trainer(self, optimizer, loss, metrics or (), weighted_metrics or ())
+        self._trainer = Trainer(
+            self._model(), optimizer, loss, metrics or (), weighted_metrics or ()
+        )
 
     def fit(
         self,
@@ -174,7 +176,7 @@ class Fitting(Batchwise):
         history = History()
         steps = -(-len(training) // schedule.batch_size)
         params = {"epochs": schedule.epochs, "steps": steps, "verbose": mode}
-        hooks = CallbackList([*CallbackList(callbacks).callbacks, history], self, params)
+        hooks = CallbackList([*CallbackList(callbacks).callbacks, history], self._model(), params)
         self.history, self.stop_training = history, False
         progress = Progress(mode, schedule.epochs)
         loop.fit(trainer, training, validation, schedule, hooks, progress)
@@ -236,7 +238,7 @@ class Fitting(Batchwise):
         batches = self._collect_targets("evaluate", x, y, sample_weight)
         size = self._wide(batch_size)
         self._build_for(batches.x)
-        hooks = CallbackList(callbacks, self, {"verbose": verbose})
+        hooks = CallbackList(callbacks, self._model(), {"verbose": verbose})
         trainer.refresh()
         try:
             with Progress(mode_of(verbose), title="evaluate") as progress:
@@ -292,7 +294,7 @@ class Fitting(Batchwise):
         batches = self._collect("predict", x)
         size = WIDE if batch_size is None else whole("batch_size", batch_size)
         self._build_for(batches.x)
-        hooks = CallbackList(callbacks, self, {"verbose": verbose})
+        hooks = CallbackList(callbacks, self._model(), {"verbose": verbose})
         mode = 1 if mode_of(verbose) == 1 and sys.stdout.isatty() else 0
         trainer.refresh()
         try:

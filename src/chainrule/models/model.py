@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -63,6 +65,16 @@ class Model(Fitting):
         self._input_shape: Shape | None = None
         self._output_shape: Shape | None = None
         self._shapes: dict[str, Shape] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "call" in vars(cls) and "training" not in inspect.signature(cls.call).parameters:
+            cls.call = _without_training(cls.call)  # type: ignore[method-assign]
+
+    @property
+    def label(self) -> str:
+        """The model as errors name it."""
+        return f"model {self.name!r} ({type(self).__name__})"
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return the outputs for these inputs: what a subclass says."""
@@ -146,8 +158,8 @@ class Model(Fitting):
 
     @property
     def loss(self) -> Any:
-        """The loss given to `compile`, or ``None``."""
-        return None if self._trainer is None else self._trainer.asked[0]
+        """The loss made of what `compile` was given, or ``None``."""
+        return None if self._trainer is None else self._trainer.loss
 
     @property
     def metrics(self) -> list[Any]:
@@ -242,6 +254,16 @@ class Model(Fitting):
             For a file that is missing, damaged, or of another structure; the model stays as it was.
         """
         saving.load_weights(self, path)
+
+
+def _without_training(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a `call` that may be told whether it is training, for one that does not care."""
+
+    @functools.wraps(call)
+    def wrapped(self: Any, inputs: Any, training: bool = False) -> Any:
+        return call(self, inputs)
+
+    return wrapped
 
 
 def _traced_shapes(layers: Sequence[Layer], outputs: Sequence[Value]) -> dict[str, Shape]:

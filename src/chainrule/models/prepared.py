@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from chainrule.data.arrays import as_array
 from chainrule.data.batches import Batches, collect, split, with_class_weight
@@ -13,6 +13,9 @@ from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, DataError, NotBuiltError
 from chainrule.layers import Layer
 from chainrule.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
 
 # Samples that `evaluate` and `predict` run at a time unless told otherwise: the results of rows
 # do not depend on each other, and at 32 small networks wait for the hand-over between threads.
@@ -23,6 +26,10 @@ class Prepared(Layer):
     """Holds the trainer, and makes batches of what users pass."""
 
     _trainer: Trainer | None = None
+
+    def _model(self) -> Model:
+        """Return this object, which is a `Model` once it is made."""
+        return cast("Model", self)
 
     def _compiled_trainer(self, call: str) -> Trainer:
         """Return the trainer of a compiled model."""
@@ -35,7 +42,7 @@ class Prepared(Layer):
     def _any_trainer(self) -> Trainer:
         """Return the trainer, making one that can only predict where `compile` was not called."""
         if self._trainer is None:
-            self._trainer = Trainer(self)  # type: ignore[arg-type]
+            self._trainer = Trainer(self._model())
         return self._trainer
 
     def _preprocessed(self, x: Any) -> Any:
@@ -97,7 +104,7 @@ class Prepared(Layer):
         if asked is not None:
             return whole("batch_size", asked)
         loss = None if self._trainer is None else self._trainer.loss
-        free = loss is None or getattr(loss, "reduction", "") == "sum_over_batch_size"
+        free = loss is None or loss.reduction in ("sum_over_batch_size", "mean")
         return max(WIDE, least) if free else least
 
 

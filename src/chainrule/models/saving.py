@@ -7,11 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chainrule import __version__, losses, metrics, optimizers
+from chainrule import __version__
 from chainrule.dtypes import Array
-from chainrule.errors import ChainruleError, FileError
+from chainrule.errors import ArgumentError, ChainruleError, FileError
 from chainrule.graph import Variable
-from chainrule.layers import Layer, registry
+from chainrule.layers import Layer
 from chainrule.models import container
 
 if TYPE_CHECKING:
@@ -68,15 +68,15 @@ def _compiled(model: Model) -> dict[str, Any] | None:
     trainer = model._trainer
     if trainer is None or trainer.optimizer is None:
         return None
-    loss, names, weighted = trainer.asked
+    names, weighted = trainer.asked
     try:
         return {
             "optimizer": _described(trainer.optimizer),
-            "loss": _described(loss),
+            "loss": _described(trainer.loss),
             "metrics": [_described(m) for m in names],
             "weighted_metrics": [_described(m) for m in weighted],
         }
-    except TypeError:
+    except (TypeError, ArgumentError):
         return None
 
 
@@ -86,9 +86,9 @@ def _described(thing: Any) -> Any:
         return thing
     if not type(thing).__module__.startswith("chainrule.") or not hasattr(thing, "get_config"):
         raise TypeError(f"{thing!r} cannot be described")
-    config = thing.get_config()
-    json.dumps(config)
-    return {"class_name": type(thing).__name__, "config": config}
+    described = {"class_name": type(thing).__name__, "config": thing.get_config()}
+    json.dumps(described)
+    return described
 
 
 def load_model(
@@ -120,8 +120,7 @@ def load_model(
     15
     """
     arrays, about = _checked(path, "model")
-    with registry.known(custom_objects):
-        model = _rebuilt(path, about)
+    model = _rebuilt(path, about, custom_objects)
     _fill(path, "model", model.variables, arrays)
     if compile and "compile" in about:
         _recompile(path, model, about, arrays)
@@ -143,12 +142,14 @@ def _checked(path: Path, *content: str) -> tuple[dict[str, Array], dict[str, str
     return arrays, about
 
 
-def _rebuilt(path: Path, about: Mapping[str, str]) -> Model:
+def _rebuilt(
+    path: Path, about: Mapping[str, str], custom_objects: Mapping[str, type[Layer]] | None
+) -> Model:
     from chainrule.models.sequential import Sequential
 
     try:
         described = json.loads(about["model"])
-        model = Sequential.from_config(described["config"])
+        model = Sequential.from_config(described["config"], custom_objects)
         model.label_names = json.loads(about["label_names"])
         model.metadata = json.loads(about["metadata"])
     except (KeyError, TypeError, ValueError) as error:
@@ -182,10 +183,10 @@ def _recompile(
     try:
         compiled, state = json.loads(about["compile"]), json.loads(about["state"])
         model.compile(
-            _made(compiled["optimizer"], optimizers),
-            _made(compiled["loss"], losses),
-            metrics=[_made(m, metrics) for m in compiled["metrics"]],
-            weighted_metrics=[_made(m, metrics) for m in compiled["weighted_metrics"]],
+            compiled["optimizer"],
+            compiled["loss"],
+            metrics=compiled["metrics"],
+            weighted_metrics=compiled["weighted_metrics"],
         )
         trainer = model._trainer
         if trainer is None or trainer.optimizer is None:
@@ -198,16 +199,6 @@ def _recompile(
     if len(stored) > len(trainer.optimizer.variables):
         trainer.optimizer.build(model.trainable_variables)
     _fill(path, "optimizer", list(trainer.optimizer.variables), arrays)
-
-
-def _made(described: Any, module: Any) -> Any:
-    """Return the object of one of the package's own classes, by name and configuration."""
-    if not isinstance(described, dict):
-        return described
-    made = getattr(module, str(described["class_name"]), None)
-    if not isinstance(made, type) or not made.__module__.startswith("chainrule."):
-        raise KeyError(f"no class {described['class_name']!r}")
-    return made.from_config(described["config"])  # type: ignore[attr-defined]
 
 
 def save_weights(model: Model, path: Path) -> None:

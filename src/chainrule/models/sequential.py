@@ -172,9 +172,14 @@ class Sequential(Model):
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Sequential:
-        """Return the stack that `get_config` described."""
-        model = cls([deserialize(c) for c in config["layers"]], name=config["name"])
+    def from_config(
+        cls,
+        config: Mapping[str, Any],
+        custom_objects: Mapping[str, type[Layer]] | None = None,
+    ) -> Sequential:
+        """Return the stack that `get_config` described; `custom_objects` are your own layers."""
+        layers = [deserialize(c, custom_objects) for c in config["layers"]]
+        model = cls(layers, name=config["name"])
         if not model.built and config["input_shape"] is not None:
             model.build(config["input_shape"])
         return model

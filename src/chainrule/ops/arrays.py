@@ -108,12 +108,19 @@ def cumsum(x: Like, axis: int = -1) -> Value:
 
 def sort(x: Like, axis: int = -1) -> Value:
     """The elements in ascending order along `axis`."""
-    return swapaxes(reduce.sort(swapaxes(x, axis, -1)), axis, -1)
+    return _lines(reduce.sort, as_value(x), axis)
 
 
 def argsort(x: Like, axis: int = -1) -> Value:
     """The order that sorts `axis`."""
-    return swapaxes(reduce.argsort(swapaxes(x, axis, -1)), axis, -1)
+    return _lines(reduce.argsort, as_value(x), axis)
+
+
+def _lines(op: Any, x: Value, axis: int) -> Value:
+    """Apply an operation on the last axis of arrays of two axes or more along any axis."""
+    if x.ndim == 1:
+        return reshape(op(reshape(x, (1, x.size))), x.shape)
+    return swapaxes(op(swapaxes(x, axis, -1)), axis, -1)
 
 
 def logsumexp(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
@@ -323,7 +330,7 @@ def stop_gradient(x: Like) -> Value:
 def _along(op: Any, x: Like, axis: int) -> Value:
     x = as_value(x)
     x = x if dtypes.is_float(x.dtype) else cast(x, dtypes.floatx())
-    return swapaxes(op(swapaxes(x, axis, -1)), axis, -1)
+    return _lines(op, x, axis)
 
 
 def softmax(x: Like, axis: int = -1) -> Value:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError
-from chainrule.graph import Spec, Value, fused, primitive
+from chainrule.graph import Value, fused, primitive
 from chainrule.ops import elementwise as e
 from chainrule.ops.contraction import _flops, matmul
 from chainrule.ops.index import one_hot
@@ -79,18 +78,11 @@ def _(g: Value, y: Value, x: Value, w: Value, b: Value, *, activation: str) -> A
     )
 
 
-@fused("*s m -> *s m", cost=12)
+@fused("a *s m -> a *s m", cost=12)
 def softmax(x: Any) -> Any:
     """``e^x_i / sum_j e^x_j`` along the last axis, shifted by the maximum."""
     powers = e.exp(e.subtract(x, _rows(reduce_max(x, axes=_last(x)), x)))
     return e.divide(powers, _rows(reduce_sum(powers, axes=_last(x)), x))
-
-
-def _line_tiling(specs: Sequence[Spec], outputs: Sequence[Spec], **_: Any) -> Any:
-    return tuple(len(specs[0].shape) > 1 for _ in specs)
-
-
-softmax.tiling(_line_tiling)
 
 
 @softmax.vjp
@@ -99,15 +91,12 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (e.multiply(y, e.subtract(g, _rows(inner, x))),)
 
 
-@fused("*s m -> *s m", cost=12)
+@fused("a *s m -> a *s m", cost=12)
 def log_softmax(x: Any) -> Any:
     """``x_i - ln sum_j e^x_j`` along the last axis."""
     shifted = e.subtract(x, _rows(reduce_max(x, axes=_last(x)), x))
     total = reduce_sum(e.exp(shifted), axes=_last(x))
     return e.subtract(shifted, _rows(e.log(total), x))
-
-
-log_softmax.tiling(_line_tiling)
 
 
 @log_softmax.vjp

@@ -106,17 +106,10 @@ def _(g: Value, y: Value, x: Value, *, axis: int, reverse: bool) -> Any:
     return (cumulative_sum(g, axis=axis, reverse=not reverse),)
 
 
-def _not_a_line(specs: Sequence[Spec], outputs: Sequence[Spec]) -> Any:
-    return (len(specs[0].shape) > 1,)
-
-
-@primitive("*s -> *s", cost=40)
+@primitive("a *s m -> a *s m", cost=40)
 def sort(x: Array) -> Any:
     """The elements in ascending order along the last axis, NaN last."""
     return np.sort(x, axis=-1, kind="stable")
-
-
-sort.tiling(_not_a_line)
 
 
 @sort.vjp
@@ -145,13 +138,11 @@ def _plus(x: Value, y: Value) -> Value:
     return result
 
 
-@primitive("*s -> *s:int64", cost=40)
+@primitive("a *s m -> a *s m:int64", cost=40)
 def argsort(x: Array) -> Any:
     """The order that sorts the last axis; equal elements keep theirs."""
     return np.argsort(x, axis=-1, kind="stable").astype(np.int64)
 
-
-argsort.tiling(_not_a_line)
 
 __all__ = [
     "argmax",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -67,7 +69,8 @@ def _not_a_label(batches: Batches, rows: Rows, classes: int) -> DataError:
     y = batches.y
 
     def wrong(a: Array) -> npt.NDArray[np.bool_]:
-        return ~((a >= 0) & (a < classes) & (np.floor(a) == a))
+        right: npt.NDArray[np.bool_] = (a >= 0) & (a < classes) & (np.floor(a) == a)
+        return ~right
 
     row, place = _first(y, rows, wrong)
     value = "out of range" if y is None or row is None else y[row][place] if place else y[row]
@@ -80,9 +83,11 @@ def _not_a_label(batches: Batches, rows: Rows, classes: int) -> DataError:
     return DataError("\n".join(lines))
 
 
-def _first(array: Array | None, rows: Rows, wrong: object) -> tuple[int | None, tuple[int, ...]]:
+def _first(
+    array: Array | None, rows: Rows, wrong: Callable[[Array], npt.NDArray[np.bool_]]
+) -> tuple[int | None, tuple[int, ...]]:
     """Return the first of the rows that has a wrong element, and where in the row that is."""
-    if array is None or not callable(wrong):
+    if array is None:
         return None, ()
     with np.errstate(over="ignore", invalid="ignore"):
         for row in rows.tolist():

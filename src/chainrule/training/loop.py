@@ -130,6 +130,7 @@ def fit(
     does Ctrl-C at any time.
     """
     trainer.refresh()
+    _plan_ahead(trainer, training, validation, schedule)
     snapshot = Snapshot(trainer)
     logs: Logs = {}
     try:
@@ -148,6 +149,17 @@ def fit(
         raise
     finally:
         trainer.release()
+
+
+def _plan_ahead(
+    trainer: Trainer, training: Batches, validation: Batches | None, schedule: Schedule
+) -> None:
+    """Load the programs, so that shapes that do not fit are told before anything runs."""
+    size = schedule.batch_size
+    trainer.step(layout_of("train", size, training, schedule.shuffle))
+    if validation is not None:
+        size = min(schedule.validation_batch_size, len(validation))
+        trainer.step(layout_of("evaluate", size, validation))
 
 
 def _epoch(

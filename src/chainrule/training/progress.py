@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Any
 
+from chainrule.errors import ArgumentError
 from chainrule.training.hooks import Logs
 
 INTERVAL = 0.1  # seconds between two looks at a run: what the eye takes as steady
@@ -13,9 +14,11 @@ INTERVAL = 0.1  # seconds between two looks at a run: what the eye takes as stea
 
 def mode_of(verbose: object) -> int:
     """Return 0 (silent), 1 (live line) or 2 (a line an epoch) for the argument `verbose`."""
-    if verbose in ("auto", 1, True):
+    if verbose not in ("auto", 0, 1, 2):
+        raise ArgumentError(f"verbose is {verbose!r}; expected 'auto', 0, 1 or 2")
+    if verbose in ("auto", 1):
         return 1 if sys.stdout.isatty() else 2
-    return 2 if verbose else 0
+    return 2 if verbose == 2 else 0
 
 
 class Progress:

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule import ops
 from chainrule.errors import GraphError, NotBuiltError, ShapeError
 from chainrule.graph import Value, constant, gradient, ordered, scope
-from chainrule.losses import Loss, SparseCategoricalCrossentropy
+from chainrule.losses import FunctionLoss, Loss, SparseCategoricalCrossentropy
 from chainrule.training import checks
 from chainrule.training.step import Assigns, Layout, feeds_of
 
@@ -78,6 +78,7 @@ def _learn(
     if weights is not None:
         weights = checks.finite(weights, output.dtype, checks.WEIGHT)
     loss = trainer.loss(y, output, sample_weight=weights)
+    loss = ops.mean(loss) if loss.shape else loss
     for penalty in trainer.model.regularization():
         loss = ops.add(loss, penalty)
     if training:
@@ -103,10 +104,14 @@ def _target(loss: Loss, y: Value, output: Value) -> tuple[Value, int]:
         y = ops.expand_dims(y, axis=-1)
     elif y.ndim == output.ndim + 1 and y.shape[-1] == 1:
         y = ops.squeeze(y, axis=-1)
-    # A loss of the user's own may take targets of any shape.
-    if type(loss).__module__.startswith("chainrule.") and y.shape != output.shape:
+    if not _own(loss) and y.shape != output.shape:
         raise ShapeError(_misfit(loss, y, output))
     return checks.finite(y, output.dtype, checks.Y), 0
+
+
+def _own(loss: Loss) -> bool:
+    """Return whether the loss is the user's own, which may take targets of any shape."""
+    return isinstance(loss, FunctionLoss) or not type(loss).__module__.startswith("chainrule.")
 
 
 def is_sparse(loss: Loss | None) -> bool:

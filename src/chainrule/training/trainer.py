@@ -38,7 +38,9 @@ class Trainer:
         self.model = model
         self.optimizer: Optimizer | None = None if optimizer is None else optimizers.get(optimizer)
         self.loss: Loss | None = None if loss is None else losses.get(loss)
-        self.asked = (loss, list(metric_names), list(weighted_names))
+        for asked in (*metric_names, *weighted_names):
+            metrics.get(asked)  # a name that does not exist is told now; what it means, later
+        self.asked = (list(metric_names), list(weighted_names))
         self.metrics: list[Metric] = []
         self.weighted: list[Metric] = []
         self.resolved = False
@@ -54,7 +56,7 @@ class Trainer:
         """Make metrics of the names given to `compile`, which may depend on the output's shape."""
         if self.resolved:
             return
-        _, names, weighted = self.asked
+        names, weighted = self.asked
         self.metrics = [self._metric(m, output) for m in names]
         self.weighted = [self._metric(m, output) for m in weighted]
         self.resolved = True

@@ -1,0 +1,159 @@
+"""The commands and their options; what they do is imported when one of them runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from chainrule import __version__
+from chainrule.cli.settings import Settings, config_defaults
+from chainrule.errors import ChainruleError
+
+DATA_HELP = """DATA is 'digits' (handwritten digits that come with chainrule), a table as .csv or
+.parquet, or arrays as .npz (x and y, or x_train, y_train, x_test, y_test)."""
+
+
+class Commands(click.Group):
+    """Commands whose mistakes of the user end in one line and exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ChainruleError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="chainrule")
+def app() -> None:
+    """Neural networks trained by back-propagation, on the processor you have."""
+    for stream in (sys.stdout, sys.stderr):
+        # Names of columns and classes may be in any script; a terminal that lacks a letter of them
+        # shows an escape instead of ending the run.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _read_config(ctx: click.Context, _: click.Parameter, path: str | None) -> str | None:
+    """Let the values of a configuration file stand in for options that are not given."""
+    if path is not None:
+        ctx.default_map = {**(ctx.default_map or {}), **config_defaults(path)}
+    return path
+
+
+@app.command(epilog=DATA_HELP)
+@click.argument("data", required=False)
+@click.option("--target", metavar="COLUMN", help="The column of a table to predict.")
+@click.option(
+    "--task",
+    type=click.Choice(["auto", "classification", "regression"]),
+    default="auto",
+    show_default=True,
+    help="What the target is: a class or a number; auto finds out and says so.",
+)
+@click.option("--hidden", default="128,64", show_default=True, help="Units of each hidden layer.")
+@click.option("--activation", default="relu", show_default=True, help="Of the hidden layers.")
+@click.option(
+    "--dropout",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Share of hidden units left out at each step.",
+)
+@click.option("--optimizer", default="adam", show_default=True, help="adam or sgd.")
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    help="Size of the steps.  [default: the optimizer's]",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    help="Rows in a step.  [default: 32, more for more than 20,000 rows]",
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), default=200, show_default=True, help="At most so many."
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Epochs without a better validation loss after which training stops.",
+)
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 0.9),
+    default=0.2,
+    show_default=True,
+    help="Share of the rows held out to stop at the right time and to measure the result.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Decides all that is random.")
+@click.option("--threads", type=click.IntRange(1), help="At most so many; the result is the same.")
+@click.option(
+    "--config",
+    metavar="RUN.TOML",
+    is_eager=True,
+    callback=_read_config,
+    help="Options from the file of an earlier run; those given here have precedence.",
+)
+@click.option(
+    "--output",
+    metavar="DIR",
+    help="Folder for what the run leaves.  [default: a new one in runs/]",
+)
+def train(config: str | None, threads: int | None, output: str | None, **options: Any) -> None:
+    """Train a network on DATA, and leave it in a run folder with its history."""
+    from chainrule.cli.train import run
+
+    _use_threads(threads)
+    run(Settings.of_options(options), output)
+
+
+def _use_threads(threads: int | None) -> None:
+    if threads is not None:
+        from chainrule.executors import set_num_threads
+
+        set_num_threads(threads)
+
+
+@app.command(epilog=DATA_HELP)
+@click.argument("model")
+@click.argument("data")
+def evaluate(model: str, data: str) -> None:
+    """Measure a trained MODEL (its file or run folder) on DATA with known targets."""
+    from chainrule.cli.use import evaluate as run
+
+    run(model, data)
+
+
+@app.command(epilog=DATA_HELP)
+@click.argument("model")
+@click.argument("data")
+@click.option("--output", metavar="FILE", help="A CSV file, instead of the terminal.")
+def predict(model: str, data: str, output: str | None) -> None:
+    """Write a CSV with what a trained MODEL predicts for each row of DATA."""
+    from chainrule.cli.use import predict as run
+
+    run(model, data, output)
+
+
+@app.command()
+@click.argument("model")
+def summary(model: str) -> None:
+    """Show the layers of a trained MODEL, its columns and its classes."""
+    from chainrule.cli.use import summary as run
+
+    run(model)
+
+
+@app.command()
+def info() -> None:
+    """Show the version, the processor's instruction set and the number of threads."""
+    from chainrule.cli.info import run
+
+    run()

@@ -1,0 +1,172 @@
+"""From data to a problem: what goes in, what is to come out, which rows are held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.cli.settings import Settings
+from chainrule.cli.sources import ArraySource, Source, TableSource
+from chainrule.data.columns import CategoryColumn, Features, NumberColumn, choose_features
+from chainrule.data.preprocessing import TablePreprocessing, as_records
+from chainrule.data.tables import Table, as_column, row_count, take_rows
+from chainrule.data.targets import Target, choose_target, has_target, split_rows
+from chainrule.errors import ArgumentError, DataError, closest
+from chainrule.layers import Flatten, Layer, Normalization, Rescaling
+
+Array = NDArray[Any]
+FEWEST_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows for one purpose: as a finished model takes them, as the network inside does, targets."""
+
+    raw: Array
+    x: Array
+    y: Array
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a network is trained on."""
+
+    name: str
+    target: Target
+    training: Part
+    validation: Part | None
+    test: Part | None
+    host: Layer | None  # turns raw rows into the network's input, outside of the step
+    inputs: list[Layer] = field(default_factory=list)  # the network's first layers
+    notes: list[str] = field(default_factory=list)
+
+
+def make_problem(source: Source, settings: Settings) -> Problem:
+    """Return the problem that DATA and the options pose."""
+    if isinstance(source, TableSource):
+        return _table_problem(source, settings)
+    return _array_problem(source, settings)
+
+
+def target_column(table: Table, target: str | None) -> Array:
+    """Return the column to predict; the error lists the columns."""
+    columns = f"(its columns: {', '.join(table)})"
+    if target is None:
+        raise ArgumentError(f"say which column to predict with --target COLUMN {columns}")
+    if target not in table:
+        raise ArgumentError(f"the table has no column {target!r}{closest(target, table)} {columns}")
+    return table[target]
+
+
+def with_target(table: Table, target: str | None) -> tuple[Table, list[str]]:
+    """Return the rows whose target is known, and a note on how many are not."""
+    column = target_column(table, target)
+    known = has_target(column)
+    dropped = int(np.sum(~known))
+    if dropped == len(column):
+        raise DataError(f"the target {target!r} is missing in every row")
+    if not dropped:
+        return table, []
+    return take_rows(table, known), [f"left out {dropped} rows whose {target!r} is missing"]
+
+
+def _table_problem(source: TableSource, settings: Settings) -> Problem:
+    """Return the problem of predicting one column of a table from the others."""
+    table, notes = with_target(source.table, settings.target)
+    target = choose_target(str(settings.target), table[str(settings.target)], settings.task)
+    y = target.encode(table[target.name])
+    fit, held_out = _split(target, y, settings)
+    features = choose_features(take_rows(table, fit), [n for n in table if n != target.name])
+    host = TablePreprocessing(features.columns)
+    needed = {column.name: table[column.name] for column in features.columns}
+
+    def part(rows: Array) -> Part:
+        chosen = take_rows(needed, rows)
+        return Part(as_records(chosen), host(chosen), y[rows])
+
+    how = f"{source.name}: {row_count(source.table):,} rows, {source.how}"
+    return Problem(
+        name=source.name,
+        target=target.fitted(y[fit]),
+        training=part(fit),
+        validation=part(held_out) if len(held_out) else None,
+        test=None,
+        host=host,
+        notes=[how, *notes, *_described(features, host)],
+    )
+
+
+def _described(features: Features, host: TablePreprocessing) -> list[str]:
+    """Return lines that say what each column was taken for."""
+    numbers = [c.name for c in features.columns if isinstance(c, NumberColumn)]
+    categories = [
+        f"{c.name} ({len(c.vocabulary)})" for c in features.columns if isinstance(c, CategoryColumn)
+    ]
+    gaps = [c.name for c in features.columns if isinstance(c, NumberColumn) and c.indicator]
+    lines = [
+        f"numbers: {_listed(numbers)}",
+        f"categories: {_listed(categories)}",
+        f"numbers with missing values, filled with the mean and marked: {_listed(gaps)}",
+        *(f"left out: {name!r}, {reason}" for name, reason in features.left_out.items()),
+        f"the network sees {host.width} inputs",
+    ]
+    return [line for line in lines if not line.endswith(": ")]
+
+
+def _listed(names: list[str], most: int = 12) -> str:
+    """Return the names, or the first of them and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _array_problem(source: ArraySource, settings: Settings) -> Problem:
+    """Return the problem of predicting targets from arrays."""
+    if source.y is None:
+        raise DataError(f"{source.name!r} has no targets: an array y (or y_train) is needed")
+    column = as_column(source.y)
+    target = choose_target("y", column, settings.task)
+    y = target.encode(column)
+    fit, held_out = _split(target, y, settings)
+    x_fit = source.x[fit]
+    return Problem(
+        name=source.name,
+        target=target.fitted(y[fit]),
+        training=Part(x_fit, x_fit, y[fit]),
+        validation=_array_part(source.x[held_out], y[held_out]) if len(held_out) else None,
+        test=test_part(source, target),
+        host=None,
+        inputs=_input_layers(x_fit),
+        notes=[f"{source.name}: {len(y):,} samples of shape {source.x.shape[1:]}"],
+    )
+
+
+def _array_part(x: Array, y: Array) -> Part:
+    return Part(x, x, y)
+
+
+def test_part(source: ArraySource, target: Target) -> Part | None:
+    """Return the samples that the data keep to test on."""
+    if source.x_test is None or source.y_test is None:
+        return None
+    return _array_part(source.x_test, target.encode(as_column(source.y_test)))
+
+
+def _input_layers(x: Array) -> list[Layer]:
+    """Return the layers that bring samples to vectors of ordinary size."""
+    flatten: list[Layer] = [Flatten()] if x.ndim > 2 else []
+    if x.dtype == np.uint8:
+        return [*flatten, Rescaling(1 / 255)]
+    normalization = Normalization()
+    normalization.adapt(x.reshape(len(x), -1))
+    return [*flatten, normalization]
+
+
+def _split(target: Target, y: Array, settings: Settings) -> tuple[Array, Array]:
+    """Return the rows to train on and those to hold out."""
+    if len(y) < FEWEST_ROWS:
+        raise DataError(f"{len(y)} rows with a target are too few; at least {FEWEST_ROWS} needed")
+    labels = y if target.task == "classification" else None
+    return split_rows(labels, len(y), settings.validation, settings.seed)

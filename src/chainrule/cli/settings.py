@@ -1,0 +1,90 @@
+"""What a training run was asked for, and the file that repeats it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from chainrule import __version__
+from chainrule.errors import ArgumentError, FileError, unknown_name
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of ``chainrule train`` that decide its result."""
+
+    data: str
+    target: str | None = None
+    task: str = "auto"
+    hidden: tuple[int, ...] = (128, 64)
+    activation: str = "relu"
+    dropout: float = 0.1
+    optimizer: str = "adam"
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    epochs: int = 200
+    patience: int = 20
+    validation: float = 0.2
+    seed: int = 1
+
+    @classmethod
+    def of_options(cls, options: Mapping[str, Any]) -> Settings:
+        """Return the settings for the options of the command line."""
+        if not options.get("data"):
+            raise ArgumentError(
+                "say what to train on: 'digits', or a .csv, .parquet or .npz file "
+                "(chainrule train --help)"
+            )
+        return cls(**{**options, "hidden": _units(options["hidden"])})
+
+
+def _units(text: str) -> tuple[int, ...]:
+    """Return the widths in a text like ``"128,64"``; an empty text is no hidden layer."""
+    widths = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(width.isascii() and width.isdigit() and int(width) > 0 for width in widths):
+        raise ArgumentError(
+            f"--hidden is {text!r}; expected the units of each hidden layer, like 128,64"
+        )
+    return tuple(map(int, widths))
+
+
+def config_defaults(path: str) -> dict[str, Any]:
+    """Return the options in a configuration file, by their names in Python.
+
+    Raises
+    ------
+    FileError
+        There is no such file, or it is not TOML.
+    ArgumentError
+        It names an option that does not exist.
+    """
+    try:
+        config = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileError(f"there is no file {path!r}") from None
+    except (OSError, ValueError) as error:
+        raise FileError(f"{path!r} is not a readable TOML file: {error}") from None
+    known = {field.name for field in fields(Settings)}
+    defaults = {name.replace("-", "_"): value for name, value in config.items()}
+    for name in defaults:
+        if name not in known:
+            raise unknown_name(f"option in {path!r}", name, known)
+    return defaults
+
+
+def config_text(settings: Settings) -> str:
+    """Return the configuration file of a run."""
+    values = asdict(settings)
+    values["hidden"] = ",".join(map(str, settings.hidden))
+    # A JSON string, number or boolean is one of TOML too.
+    lines = [
+        f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        for name, value in values.items()
+        if value is not None
+    ]
+    head = f"# chainrule {__version__}; to repeat the run: chainrule train --config THIS_FILE"
+    return "\n".join([head, *lines, ""])

@@ -1,0 +1,158 @@
+"""Metrics: what is told about predictions beside the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chainrule import losses
+from chainrule.errors import ArgumentError, unknown_name
+from chainrule.losses import Loss
+from chainrule.losses.base import snake_case
+from chainrule.metrics.accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    accuracy,
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+)
+from chainrule.metrics.base import Mean, MeanMetric, MeanOfValues, Metric
+from chainrule.metrics.regression import (
+    MeanAbsoluteError,
+    MeanSquaredError,
+    R2Score,
+    RootMeanSquaredError,
+)
+
+__all__ = [
+    "Accuracy",
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanMetric",
+    "MeanOfValues",
+    "MeanSquaredError",
+    "Metric",
+    "R2Score",
+    "RootMeanSquaredError",
+    "SparseCategoricalAccuracy",
+    "accuracy",
+    "binary_accuracy",
+    "categorical_accuracy",
+    "deserialize",
+    "get",
+    "serialize",
+    "sparse_categorical_accuracy",
+]
+
+_CLASSES: dict[str, type[Metric]] = {
+    kind.__name__: kind
+    for kind in (
+        Accuracy,
+        BinaryAccuracy,
+        CategoricalAccuracy,
+        Mean,
+        MeanAbsoluteError,
+        MeanSquaredError,
+        R2Score,
+        RootMeanSquaredError,
+        SparseCategoricalAccuracy,
+    )
+}
+NAMES: dict[str, type[Metric]] = {
+    **_CLASSES,
+    **{snake_case(name): kind for name, kind in _CLASSES.items()},
+    "acc": Accuracy,
+    "mse": MeanSquaredError,
+    "MSE": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "MAE": MeanAbsoluteError,
+    "rmse": RootMeanSquaredError,
+    "r2": R2Score,
+}
+
+
+def get(
+    identifier: Any, loss: Any = None, output_shape: Sequence[int | None] | None = None
+) -> Metric:
+    """Return a metric: one by name, as a configuration, of a function, or the metric given.
+
+    Parameters
+    ----------
+    identifier : str, dict, type, callable, Loss or Metric
+        ``"accuracy"``, ``"mse"``, ``"RootMeanSquaredError"``, the name of a loss, ...; what
+        `serialize` returned; a subclass of `Metric`; a function of ``(y_true, y_pred)``; a loss,
+        whose mean it becomes.
+    loss : Loss, optional
+        The loss that the model is trained with.
+    output_shape : sequence of int or None, optional
+        The shape of the model's output. With it ``"accuracy"`` becomes what fits, as in Keras:
+        `BinaryAccuracy` for one output, `SparseCategoricalAccuracy` where the loss takes class
+        numbers, else `CategoricalAccuracy`.
+
+    Raises
+    ------
+    ArgumentError
+        For a name that does not exist, naming the nearest.
+
+    Examples
+    --------
+    >>> from chainrule import metrics
+    >>> metrics.get("accuracy", loss="categorical_crossentropy", output_shape=(None, 10))
+    <CategoricalAccuracy 'accuracy'>
+    """
+    if isinstance(identifier, Metric):
+        return identifier
+    if isinstance(identifier, str):
+        return _named(identifier, loss, output_shape)
+    if isinstance(identifier, Mapping):
+        return deserialize(identifier)
+    if isinstance(identifier, type) and issubclass(identifier, Metric):
+        return identifier()
+    if isinstance(identifier, Loss):
+        return MeanMetric(identifier.call, identifier.name)
+    if callable(identifier):
+        return MeanMetric(identifier)
+    raise ArgumentError(f"a metric is a name, a Metric or a function, not {identifier!r}")
+
+
+def _named(name: str, loss: Any, output_shape: Sequence[int | None] | None) -> Metric:
+    if name.lower() in ("accuracy", "acc") and output_shape:
+        return _fitting_accuracy(loss, output_shape)(name=name)
+    if name in NAMES:
+        return NAMES[name](name=name)
+    if name in losses.NAMES:
+        return MeanMetric(losses.get(name).call, name)
+    raise unknown_name("metric", name, {*NAMES, *losses.NAMES})
+
+
+def _fitting_accuracy(loss: Any, output_shape: Sequence[int | None]) -> type[Metric]:
+    """Return the accuracy for the output's width and the targets that the loss takes."""
+    if output_shape[-1] == 1:
+        return BinaryAccuracy
+    if loss is not None and isinstance(losses.get(loss), losses.SparseCategoricalCrossentropy):
+        return SparseCategoricalAccuracy
+    return CategoricalAccuracy
+
+
+def serialize(metric: Metric) -> dict[str, Any]:
+    """Return the class and arguments of a metric as plain data, without its state."""
+    return {"class_name": type(metric).__name__, "config": metric.get_config()}
+
+
+def deserialize(config: Mapping[str, Any]) -> Metric:
+    """Return the metric that `serialize` described.
+
+    Raises
+    ------
+    ArgumentError
+        For a class that is not known.
+    """
+    name = config.get("class_name")
+    if name not in _CLASSES:
+        raise unknown_name("metric", name, _CLASSES)
+    return _CLASSES[name].from_config(dict(config.get("config", {})))

@@ -1,0 +1,238 @@
+"""What exercises each operation: one row with its arguments for a few sizes, and its attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Rng = np.random.Generator
+Make = Callable[[Rng, str], Sequence[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Arguments for an operation; `smooth` says that differences can measure its derivative."""
+
+    name: str
+    make: Make
+    attributes: dict[str, Any] = field(default_factory=dict)
+    smooth: bool = True
+    tolerance: float = 1e-5
+
+    def __str__(self) -> str:
+        return self.name
+
+
+SHAPES = ((), (1,), (0,), (7,), (33, 5), (3, 0), (2, 3, 4), (70, 65))
+FAR = (0.3, 2.0)  # clear of kinks, poles and branch points
+
+
+def normal(*shapes: tuple[int, ...]) -> Make:
+    return lambda rng, dtype: [rng.standard_normal(s).astype(dtype) for s in shapes]
+
+
+def positive(*shapes: tuple[int, ...]) -> Make:
+    return lambda rng, dtype: [rng.uniform(*FAR, s).astype(dtype) for s in shapes]
+
+
+def signed(*shapes: tuple[int, ...]) -> Make:
+    """Numbers of either sign, away from 0."""
+
+    def make(rng: Rng, dtype: str) -> list[np.ndarray]:
+        return [(rng.uniform(*FAR, s) * rng.choice([-1, 1], s)).astype(dtype) for s in shapes]
+
+    return make
+
+
+def apart(*shapes: tuple[int, ...]) -> Make:
+    """Distinct numbers, so that no two are equal or nearly so."""
+
+    def make(rng: Rng, dtype: str) -> list[np.ndarray]:
+        size = int(sum(np.prod(s) for s in shapes))
+        numbers = (rng.permutation(size) - size / 2 + 0.25) / 4
+        parts = np.split(numbers, np.cumsum([int(np.prod(s)) for s in shapes])[:-1])
+        return [p.reshape(s).astype(dtype) for p, s in zip(parts, shapes, strict=True)]
+
+    return make
+
+
+def booleans(*shapes: tuple[int, ...]) -> Make:
+    return lambda rng, dtype: [rng.integers(0, 2, s).astype(bool) for s in shapes]
+
+
+def joined(*makes: Make) -> Make:
+    return lambda rng, dtype: [a for make in makes for a in make(rng, dtype)]
+
+
+def integers(shape: tuple[int, ...], high: int, dtype: str = "int64") -> Make:
+    return lambda rng, _: [rng.integers(0, high, shape).astype(dtype)]
+
+
+def _elementwise() -> list[Case]:
+    rows: list[Case] = []
+    everywhere = "negative square exp expm1 tanh sigmoid softplus erf sin cos".split()
+    for shape in SHAPES:
+        rows += [Case(n, normal(shape)) for n in everywhere]
+        rows += [Case(n, positive(shape)) for n in ("sqrt", "log", "log1p")]
+        rows += [Case(n, signed(shape)) for n in ("absolute", "reciprocal", "relu")]
+        rows += [Case(n, signed(shape), smooth=False) for n in ("sign", "floor", "is_finite")]
+        rows += [Case(n, normal(shape, shape)) for n in ("add", "subtract", "multiply")]
+        rows += [Case("divide", signed(shape, shape)), Case("power", positive(shape, shape))]
+        rows += [Case(n, apart(shape, shape)) for n in ("maximum", "minimum")]
+        rows += [
+            Case(n, integers_pair(shape), smooth=False) for n in ("equal", "less", "less_equal")
+        ]
+        rows += [
+            Case("scale", normal(shape), {"factor": -1.5}),
+            Case("offset", normal(shape), {"amount": 0.25}),
+            Case("logical_not", booleans(shape), smooth=False),
+            Case("logical_and", booleans(shape, shape), smooth=False),
+            Case("logical_or", booleans(shape, shape), smooth=False),
+            Case("where", joined(booleans(shape), normal(shape, shape))),
+            Case("relu_gradient", joined(normal(shape), signed(shape)), smooth=False),
+            Case("tanh_gradient", normal(shape, shape)),
+            Case("sigmoid_gradient", normal(shape, shape)),
+            Case("sigmoid_cross_entropy", signed(shape, shape)),
+            Case("require_finite", normal(shape), {"code": 1}),
+            Case("require_range", whole(shape), {"low": 0.0, "high": 5.0, "code": 1}, False),
+            Case("stop_gradient", normal(shape), smooth=False),
+        ]
+        rows += [
+            Case("cast", signed(shape), {"dtype": d}, smooth=False)
+            for d in ("float32", "float64", "int32", "int64", "bool")
+        ]
+    return rows
+
+
+def integers_pair(shape: tuple[int, ...]) -> Make:
+    return lambda rng, dtype: [rng.integers(0, 3, shape).astype(dtype) for _ in range(2)]
+
+
+def whole(shape: tuple[int, ...]) -> Make:
+    return lambda rng, dtype: [rng.integers(0, 5, shape).astype(dtype)]
+
+
+def _reductions() -> list[Case]:
+    rows: list[Case] = []
+    for shape, axes in (
+        ((), ()), ((5,), (0,)), ((0,), (0,)), ((33, 5), (0,)), ((33, 5), (1,)), ((33, 5), (0, 1)),
+        ((4, 3, 2), (1,)), ((4, 3, 2), (0, 2)), ((2, 3, 4, 5), (1, 3)), ((1, 1000), (1,)),
+        ((300, 70), (0,)), ((3, 0, 2), (1,)), ((0, 3), (1,)),
+    ):  # fmt: skip
+        rows += [Case("reduce_sum", normal(shape), {"axes": axes})]
+        rows += [Case("reduce_max", apart(shape), {"axes": axes})]
+    for shape, axis in (((7,), 0), ((33, 10), 1), ((33, 10), 0), ((2, 3, 4), 1)):
+        rows += [
+            Case("argmax", apart(shape), {"axis": axis}, smooth=False),
+            Case("cumulative_sum", normal(shape), {"axis": axis, "reverse": False}),
+            Case("cumulative_sum", normal(shape), {"axis": axis, "reverse": True}),
+        ]
+    for shape in ((1, 1), (1, 17), (5, 9), (2, 3, 4)):
+        rows += [Case("sort", apart(shape)), Case("argsort", apart(shape), smooth=False)]
+    return rows
+
+
+def _shapes() -> list[Case]:
+    return [
+        Case("reshape", normal((6, 4)), {"shape": (3, 8)}),
+        Case("reshape", normal((1,)), {"shape": ()}),
+        Case("transpose", normal((5, 7)), {"axes": (1, 0)}),
+        Case("transpose", normal((40, 37)), {"axes": (1, 0)}),
+        Case("transpose", normal((2, 3, 4, 5)), {"axes": (0, 3, 1, 2)}),
+        Case("transpose", normal((2, 3, 4)), {"axes": (2, 0, 1)}),
+        Case("broadcast", normal(()), {"shape": (3, 4), "axes": ()}),
+        Case("broadcast", normal((4,)), {"shape": (3, 4), "axes": (1,)}),
+        Case("broadcast", normal((3,)), {"shape": (3, 4), "axes": (0,)}),
+        Case("broadcast", normal((2, 4)), {"shape": (2, 3, 4, 5), "axes": (0, 2)}),
+        Case("concatenate", normal((2, 3), (4, 3)), {"axis": 0}),
+        Case("concatenate", normal((5, 3), (5, 1), (5, 0)), {"axis": 1}),
+        Case("concatenate", normal((2, 3, 4), (2, 2, 4)), {"axis": 1}),
+        Case("slice", normal((9,)), {"start": (1,), "stop": (8,), "step": (3,)}),
+        Case("slice", normal((6, 5)), {"start": (0, 1), "stop": (6, 4), "step": (1, 2)}),
+        Case("slice", normal((6, 5)), {"start": (2, 0), "stop": (5, 5), "step": (2, 1)}),
+        Case("pad", normal((3,)), {"low": (1,), "high": (2,), "value": 0.5}),
+        Case("pad", normal((3, 4)), {"low": (0, 1), "high": (0, 2), "value": 0.0}),
+        Case("pad", normal((2, 3, 4)), {"low": (1, 0, 2), "high": (0, 1, 1), "value": -1.0}),
+        Case("reverse", normal((5,)), {"axes": (0,)}),
+        Case("reverse", normal((3, 4, 2)), {"axes": (0, 2)}),
+        Case("reverse", normal((3, 4, 2)), {"axes": (1,)}),
+        Case("fill", normal(), {"shape": (3, 4), "value": 2.5, "dtype": "float32"}, smooth=False),
+        Case("fill", normal(), {"shape": (), "value": 3.0, "dtype": "int64"}, smooth=False),
+        Case("iota", normal(), {"shape": (3, 4), "axis": 1, "dtype": "int64"}, smooth=False),
+        Case("iota", normal(), {"shape": (5,), "axis": 0, "dtype": "float32"}, smooth=False),
+    ]
+
+
+def _products() -> list[Case]:
+    rows = []
+    for n, k, m in ((1, 1, 1), (1, 784, 128), (7, 5, 3), (33, 17, 50), (16, 0, 4), (0, 3, 2)):
+        for flip_x in (False, True):
+            for flip_w in (False, True):
+                x, w = ((k, n) if flip_x else (n, k)), ((m, k) if flip_w else (k, m))
+                flips = {"transpose_x": flip_x, "transpose_w": flip_w}
+                rows += [Case("matmul", normal(x, w), flips, tolerance=2e-4)]
+                rows += [Case("batch_matmul", normal((3, *x), (3, *w)), flips, tolerance=2e-4)]
+        for activation in ("linear", "relu", "tanh", "sigmoid"):
+            attributes = {"activation": activation}
+            smooth = activation != "relu"
+            rows += [Case("dense", normal((n, k), (k, m), (m,)), attributes, smooth, 2e-4)]
+    return rows
+
+
+def _indices() -> list[Case]:
+    key = integers((2,), 2**31)
+    rows = [
+        Case("take", joined(normal((9, 4)), integers((5,), 9))),
+        Case("take", joined(normal((9,)), integers((2, 3), 9, "int32"))),
+        Case("take", joined(normal((9, 2, 3)), integers((0,), 9))),
+        Case("scatter_add", joined(integers((6,), 4), normal((6, 3))), {"rows": 4}),
+        Case("scatter_add", joined(integers((2, 5), 7), normal((2, 5))), {"rows": 7}),
+        Case("one_hot", integers((6,), 7), {"depth": 5, "dtype": "float32"}, smooth=False),
+        Case("one_hot", integers((), 3), {"depth": 3, "dtype": "float64"}, smooth=False),
+    ]
+    for shape in ((), (1,), (5,), (33, 7), (4, 1000)):
+        for name in ("random_uniform", "random_normal"):
+            for dtype in ("float32", "float64"):
+                attributes = {"shape": shape, "stream": 3, "dtype": dtype}
+                rows += [Case(name, key, attributes, smooth=False)]
+    return rows
+
+
+def _classes() -> list[Case]:
+    rows = []
+    for n, m in ((1, 1), (5, 3), (33, 10), (4, 1000), (0, 4)):
+        labels = integers((n,), m)
+        rows += [
+            Case("softmax", normal((n, m))),
+            Case("log_softmax", normal((n, m))),
+            Case("softmax_cross_entropy", joined(normal((n, m)), positive((n, m)))),
+            Case("softmax_cross_entropy_gradient", normal((n,), (n, m), (n, m))),
+            Case("sparse_softmax_cross_entropy", joined(normal((n, m)), labels)),
+            Case("sparse_softmax_cross_entropy_gradient", joined(normal((n,), (n, m)), labels)),
+        ]
+    return [*rows, Case("softmax", normal((2, 3, 4))), Case("log_softmax", normal((1, 6)))]
+
+
+def _updates() -> list[Case]:
+    rows = []
+    for shape in ((), (1,), (0,), (33, 5)):
+        w, positives = normal(shape, shape), positive(shape)
+        moments = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+        rate = positive(())
+        rows += [
+            Case("sgd_update", joined(w, rate)),
+            Case("adam_update", joined(w, normal(shape), positives, rate), moments),
+        ]
+        for nesterov in (False, True):
+            attributes = {"momentum": 0.9, "nesterov": nesterov}
+            rows += [Case("momentum_update", joined(w, normal(shape), rate), attributes)]
+    return rows
+
+
+CASES = [
+    *_elementwise(), *_reductions(), *_shapes(), *_products(), *_indices(), *_classes(),
+    *_updates(),
+]  # fmt: skip
