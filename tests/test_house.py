@@ -1,4 +1,4 @@
-"""The house rules: which way imports point, how long functions and files are, what is documented."""
+"""The house rules: which way imports point, how long functions are, what is documented."""
 
 from __future__ import annotations
 

@@ -6,12 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from peers import peer
 
-import chainrule.executors  # noqa: F401 - evaluates values
 from chainrule import losses, ops
 from chainrule.errors import ArgumentError, DataError, ShapeError
-from chainrule.graph import Variable, constant, gradient, ordered
+from chainrule.graph import Value, Variable, constant, gradient, ordered
+from peers import peer
 
 RANDOM = np.random.default_rng(5)
 N, M = 7, 4
@@ -56,13 +55,23 @@ CASES = [
     ("CategoricalCrossentropy", {"from_logits": True}, one_hot(N), numbers(N, M)),
     ("CategoricalCrossentropy", {"from_logits": True}, probabilities(N, 3, M), numbers(N, 3, M)),
     ("CategoricalCrossentropy", {"label_smoothing": 0.1}, one_hot(N), probabilities(N, M)),
-    ("CategoricalCrossentropy", {"axis": 1, "from_logits": True}, numbers(N, M, 3), numbers(N, M, 3)),
+    (
+        "CategoricalCrossentropy",
+        {"axis": 1, "from_logits": True},
+        numbers(N, M, 3),
+        numbers(N, M, 3),
+    ),
     ("SparseCategoricalCrossentropy", {}, classes(N), probabilities(N, M)),
     ("SparseCategoricalCrossentropy", {}, classes(N, 1), probabilities(N, M)),
     ("SparseCategoricalCrossentropy", {"from_logits": True}, classes(N), numbers(N, M)),
     ("SparseCategoricalCrossentropy", {"from_logits": True}, classes(N, 3), numbers(N, 3, M)),
 ]
 IDS = [f"{name}-{i}" for i, (name, *_) in enumerate(CASES)]
+
+
+def held(a: np.ndarray) -> Value:
+    """Return a value that is not known before the run, so that the engine computes with it."""
+    return Variable(a, name="held").leaf
 
 
 def narrow(a: np.ndarray) -> np.ndarray:
@@ -81,7 +90,8 @@ def test_same_as_keras(case, reduction, weighted):
         weight = weight[:, None]  # Keras takes weights of the rank of the losses
     expected = np.asarray(theirs(y_true, y_pred, weight))
     mine = getattr(losses, name)(reduction=reduction, **arguments)
-    np.testing.assert_allclose(mine(y_true, y_pred, weight), expected, rtol=2e-5)
+    loss = mine(held(y_true), held(y_pred), None if weight is None else held(weight))
+    np.testing.assert_allclose(loss, expected, rtol=2e-5)
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
@@ -89,8 +99,9 @@ def test_each_sample_same_as_keras(case):
     name, arguments, y_true, y_pred = case
     y_true, y_pred = narrow(y_true), narrow(y_pred)
     theirs = getattr(peer("keras").losses, name)(reduction="none", **arguments)
-    mine = getattr(losses, name)(reduction=None, **arguments)(y_true, y_pred)
-    np.testing.assert_allclose(mine, np.asarray(theirs(y_true, y_pred)), rtol=2e-5, atol=1e-6)
+    mine = getattr(losses, name)(reduction=None, **arguments)
+    loss = mine(held(y_true), held(y_pred))
+    np.testing.assert_allclose(loss, np.asarray(theirs(y_true, y_pred)), rtol=2e-5, atol=1e-6)
 
 
 def test_same_as_torch():
@@ -167,14 +178,14 @@ def test_certain_probabilities_are_finite(dtype):
     t = np.array([[1.0, 0.0], [1.0, 0.0]], dtype)
     for name in ("BinaryCrossentropy", "CategoricalCrossentropy"):
         theirs = np.asarray(getattr(peer("keras").losses, name)()(t, p))
-        np.testing.assert_allclose(getattr(losses, name)()(t, p), theirs, rtol=1e-2)
+        np.testing.assert_allclose(getattr(losses, name)()(held(t), held(p)), theirs, rtol=1e-2)
 
 
 def test_nan_stays_nan():
-    for name, _, y_true, y_pred in CASES:
+    for name, arguments, y_true, y_pred in CASES:
         spoilt = y_pred.copy()
         spoilt[0] = np.nan
-        assert np.isnan(getattr(losses, name)()(y_true, spoilt).item()) or "axis" in name
+        assert np.isnan(getattr(losses, name)(**arguments)(y_true, held(spoilt)).item())
 
 
 def test_a_column_is_matched_with_a_line():
@@ -182,8 +193,8 @@ def test_a_column_is_matched_with_a_line():
     for name in ("MeanSquaredError", "MeanAbsoluteError", "Huber", "LogCosh"):
         loss = getattr(losses, name)()
         same = loss(line, column[:, 0]).item()
-        assert loss(line, column).item() == same == loss(column, line[:, None]).item()
-        assert loss(column, line).item() == loss(column[:, 0], line).item()
+        for t, y in ((line, column), (line[:, None], column), (line[:, None], column[:, 0])):
+            assert loss(t, y).item() == pytest.approx(same, rel=1e-12)
     assert losses.MeanSquaredError()(line, column).item() == pytest.approx(5 / 3)
     weighted = losses.MeanSquaredError()(line, column, [[0.0], [0.0], [3.0]])
     assert weighted.item() == pytest.approx(4.0)
@@ -270,7 +281,9 @@ def test_arguments_are_checked():
 
 
 def test_dtype_of_the_loss():
-    assert losses.MeanSquaredError()(np.ones(2, "float32"), np.ones(2, "float32")).dtype == "float32"
+    assert (
+        losses.MeanSquaredError()(np.ones(2, "float32"), np.ones(2, "float32")).dtype == "float32"
+    )
     assert losses.MeanSquaredError()(np.ones(2, "float32"), np.ones(2)).dtype == "float64"
     loss = losses.MeanSquaredError(dtype="float64")
     assert loss(np.ones(2, "float32"), np.ones(2, "float32")).dtype == "float64"

@@ -221,7 +221,8 @@ def _evaluate(value: Value) -> np.ndarray:
     known: dict[Value, np.ndarray] = {}
     for node in ordered([value]):
         arrays = [known.get(a, a.numpy() if a.node is None else None) for a in node.arguments]
-        known.update(zip(node.outputs, run_body(node.op, arrays, dict(node.attributes))))
+        results = run_body(node.op, arrays, dict(node.attributes))
+        known.update(zip(node.outputs, results, strict=True))
     return known.get(value, value.numpy() if value.node is None else None)
 
 

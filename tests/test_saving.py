@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from chainrule.errors import FileError
-from chainrule.layers import Dense, Dropout, Flatten, Input, Normalization
+from chainrule.layers import (
+    CategoryEncoding,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    Normalization,
+    StringLookup,
+)
 from chainrule.losses import SparseCategoricalCrossentropy
 from chainrule.models import Model, Sequential, container, load_model
 from chainrule.optimizers import SGD, Adam
@@ -209,3 +217,20 @@ def test_weights_of_another_structure(tmp_path):
     assert np.array_equal(before[0], other.get_weights()[0])
     with pytest.raises(FileError, match="no weights yet"):
         Sequential([Dense(2)]).save(tmp_path / "x.chainrule")
+
+
+def test_a_model_that_takes_text_still_does_after_loading(tmp_path):
+    words = np.array([["red"], ["green"], ["blue"], ["red"]] * 5)
+    lookup = StringLookup(vocabulary=["red", "green", "blue"])
+    encode = CategoryEncoding(num_tokens=4, output_mode="one_hot")
+    model = Sequential([lookup, encode, Dense(2, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(words, [0, 1, 1, 0] * 5, epochs=3, verbose=0)
+    assert model.memory(4).weights == 40
+    model.save(tmp_path / "m.chainrule")
+    loaded = load_model(tmp_path / "m.chainrule")
+    expected = model.predict(words, verbose=0)
+    assert np.array_equal(loaded.predict(words, verbose=0), expected)
+    assert np.array_equal(loaded.predict_on_batch(words), expected)
+    assert np.allclose(np.asarray(loaded(words.tolist())), expected, atol=1e-6)
+    assert loaded.predict([["purple"]], verbose=0).shape == (1, 2)

@@ -7,12 +7,13 @@ namespace {
 
 constexpr int bad_index = 0xffff;
 
-// The row of x that an index names; one that is outside is reported and reads row 0.
+// The row of x that index i of the tile names; one that is outside is reported and reads row 0.
 template <typename I>
-int64_t checked(I index, int64_t rows, int64_t at, const Tile& tile) noexcept {
-  const auto row = static_cast<int64_t>(index);
-  if (row >= 0 && row < rows) return row;
-  tile.status->report(at, bad_index);
+int64_t checked(const I* index, int64_t i, const Call& call, const Tile& tile) noexcept {
+  const auto row = static_cast<int64_t>(index[i]);
+  if (row >= 0 && row < call.operand[0].shape[0]) return row;
+  const Operand& indices = call.operand[1];
+  tile.status->report(indices.rank == 0 ? 0 : tile.begin + i / indices.row_size, bad_index);
   return 0;
 }
 
@@ -20,7 +21,7 @@ int64_t checked(I index, int64_t rows, int64_t at, const Tile& tile) noexcept {
 template <typename I>
 void take_one(const Call& call, const Tile& tile) noexcept {
   const Operand& x = call.operand[0];
-  const int64_t row = checked(*argument<I>(tile, 1), x.shape[0], 0, tile);
+  const int64_t row = checked(argument<I>(tile, 1), 0, call, tile);
   if (x.shape[0] == 0) return;
   const int64_t item = size_of(x.dtype);
   const int64_t first = row * x.row_size + tile.begin * call.output().row_size;
@@ -32,19 +33,13 @@ void take_one(const Call& call, const Tile& tile) noexcept {
 template <typename T, typename I>
 void take_elements(const Call& call, const Tile& tile) noexcept {
   const int64_t rows = call.operand[0].shape[0];
-  const int64_t per_row = call.operand[1].row_size;
   const I* index = argument<I>(tile, 1);
   const T* x = argument<T>(tile, 0);
   T* y = output<T>(call, tile);
   const int64_t n = tile_size(call, tile, 1);
   for (int64_t i = 0; i < n; ++i) {
-    const auto row = static_cast<int64_t>(index[i]);
-    if (row >= 0 && row < rows) {
-      y[i] = x[row];
-    } else {
-      tile.status->report(tile.begin + i / per_row, bad_index);
-      y[i] = rows > 0 ? x[0] : T{};
-    }
+    const int64_t row = checked(index, i, call, tile);
+    y[i] = rows > 0 ? x[row] : T{};
   }
 }
 
@@ -57,9 +52,8 @@ void take(const Call& call, const Tile& tile) noexcept {
   const auto* from = argument<std::byte>(tile, 0);
   auto* to = output<std::byte>(call, tile);
   const int64_t n = tile_size(call, tile, 1);
-  const int64_t per_row = call.operand[1].row_size;
   for (int64_t i = 0; i < n; ++i, to += bytes) {
-    const int64_t row = checked(index[i], rows, tile.begin + i / per_row, tile);
+    const int64_t row = checked(index, i, call, tile);
     if (rows == 0) continue;
     if (i + 1 < n) {
       const auto next = static_cast<int64_t>(index[i + 1]);

@@ -1,6 +1,6 @@
 // Joining arrays along an axis, and padding one: runs of bytes at their place in the output.
 
-#include "simd.h"
+#include "constant.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
@@ -36,61 +36,90 @@ void concatenate_blocks(const Call& call, const Tile& tile) noexcept {
   }
 }
 
-template <typename T>
+// An axis behind the first: where the argument begins in the output, and the length of both.
+struct PaddedAxis {
+  int64_t low;
+  int64_t size;
+  int64_t wide;
+};
+// Lives in Call::integers.
 struct Padding {
-  // Fills the rows with the value, then copies the lines of the argument that fall in the tile.
-  static void run(const Call& call, const Tile& tile) noexcept {
-    const Operand& x = call.operand[0];
-    const Operand& y = call.output();
-    T value;
-    std::memcpy(&value, call.integers + 16, sizeof value);
-    T* to = output<T>(call, tile);
-    const int64_t n = tile_size(call, tile, 1);
-    for (int64_t i = 0; i < n; ++i) to[i] = value;
-    if (x.rank == 0) {
-      *to = *argument<T>(tile, 0);
-      return;
-    }
-    const int64_t low = call.integers[0];
-    for (int64_t r = tile.begin; r < tile.end; ++r) {
-      const int64_t row = r - low;
-      if (row < 0 || row >= x.shape[0]) continue;
-      const int64_t at = x.tiled ? r - tile.begin : row;
-      copy_row(argument<T>(tile, 0) + at * x.row_size, to + (r - tile.begin) * y.row_size, call);
-    }
-  }
+  int64_t value;     // the bits of an element
+  int64_t first_row;  // where the argument begins in the rows of the output
+  int64_t rank;
+  PaddedAxis axis[max_rank - 1];
+};
+static_assert(sizeof(Padding) <= sizeof(Call::integers));
 
-  static void copy_row(const T* x, T* y, const Call& call) noexcept {
-    const Operand& from = call.operand[0];
-    const Operand& into = call.output();
-    const int last = from.rank - 1;
-    if (last == 0) {
-      *y = *x;
-      return;
-    }
-    int64_t at[max_rank] = {};
-    const int64_t width = from.shape[last];
-    for (int64_t left = width > 0 ? from.row_size / width : 0; left > 0; --left, x += width) {
-      int64_t offset = 0;
-      for (int i = 1; i <= last; ++i) offset = offset * into.shape[i] + at[i] + call.integers[i];
-      std::memcpy(y + offset, x, static_cast<size_t>(width) * sizeof(T));
-      for (int i = last - 1; i >= 1 && ++at[i] == from.shape[i]; --i) at[i] = 0;
+const Padding& padding_of(const Call& call) noexcept {
+  return *reinterpret_cast<const Padding*>(call.integers);
+}
+
+template <typename T>
+T* put_many(T* y, int64_t n, T value) noexcept {
+  for (int64_t i = 0; i < n; ++i) y[i] = value;
+  return y + n;
+}
+
+// The axes from `axis` on; x moves past what is copied, and the end of what was written is returned.
+template <typename T>
+T* pad_axes(const T*& x, T* y, const Padding& p, int64_t axis, T value) noexcept {
+  if (axis == p.rank) {
+    *y = *x++;
+    return y + 1;
+  }
+  const auto [low, size, wide] = p.axis[axis];
+  int64_t inner = 1;
+  for (int64_t i = axis + 1; i < p.rank; ++i) inner *= p.axis[i].wide;
+  y = put_many(y, low * inner, value);
+  if (axis + 1 == p.rank) {
+    std::memcpy(y, x, static_cast<size_t>(size) * sizeof(T));
+    x += size;
+    y += size;
+  } else {
+    for (int64_t i = 0; i < size; ++i) y = pad_axes(x, y, p, axis + 1, value);
+  }
+  return put_many(y, (wide - low - size) * inner, value);
+}
+
+template <typename T>
+struct Pad {
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const Operand& operand = call.operand[0];
+    const Padding& p = padding_of(call);
+    T value;
+    std::memcpy(&value, &p.value, sizeof value);
+    const int64_t rows = operand.rank == 0 ? 1 : operand.shape[0];
+    T* y = output<T>(call, tile);
+    for (int64_t r = tile.begin; r < tile.end; ++r) {
+      const int64_t row = r - p.first_row;
+      if (row < 0 || row >= rows) {
+        y = put_many(y, call.output().row_size, value);
+        continue;
+      }
+      const int64_t at = operand.tiled ? r - tile.begin : row;
+      const T* x = argument<T>(tile, 0) + at * operand.row_size;
+      y = pad_axes(x, y, p, 0, value);
     }
   }
 };
 
-template <typename T>
-void put(Call& call, T value) noexcept {
-  std::memcpy(call.integers + 16, &value, sizeof value);
-}
-
-void put_value(Call& call, double value) noexcept {
-  switch (call.output().dtype) {
-    case DType::f32: return put(call, static_cast<float>(value));
-    case DType::f64: return put(call, value);
-    case DType::i32: return put(call, static_cast<int32_t>(value));
-    case DType::i64: return put(call, static_cast<int64_t>(value));
-    default: return put(call, static_cast<uint8_t>(value));
+// An axis that is not padded is part of the one before it.
+void set_up_axes(const Call& call, Padding& p) noexcept {
+  const Attribute* low = call.find("low");
+  const Operand& x = call.operand[0];
+  const auto low_of = [&](int axis) {
+    return low == nullptr ? 0 : static_cast<int64_t>(low->numbers[static_cast<size_t>(axis)]);
+  };
+  p.first_row = x.rank == 0 ? 0 : low_of(0);
+  for (int i = 1; i < x.rank; ++i) {
+    const PaddedAxis axis{low_of(i), x.shape[i], call.output().shape[i]};
+    if (p.rank > 0 && axis.size == axis.wide) {
+      PaddedAxis& before = p.axis[p.rank - 1];
+      before = {before.low * axis.wide, before.size * axis.wide, before.wide * axis.wide};
+    } else {
+      p.axis[p.rank++] = axis;
+    }
   }
 }
 
@@ -111,16 +140,11 @@ Kernel prepare_concatenate(Call& call) {
 }
 
 Kernel prepare_pad(Call& call) {
-  const Attribute* low = call.find("low");
-  for (size_t i = 0; low != nullptr && i < low->numbers.size(); ++i) {
-    call.integers[i] = static_cast<int64_t>(low->numbers[i]);
-  }
-  put_value(call, call.number("value", 0));
-  switch (size_of(call.output().dtype)) {
-    case 1: return Padding<uint8_t>::run;
-    case 4: return Padding<uint32_t>::run;
-    default: return Padding<uint64_t>::run;
-  }
+  Padding p{};
+  store_constant(call.output().dtype, call.number("value", 0), &p.value);
+  set_up_axes(call, p);
+  std::memcpy(call.integers, &p, sizeof p);
+  return by_size<Pad>(call.output());
 }
 
 }  // namespace chainrule::CHAINRULE_ISA

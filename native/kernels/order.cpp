@@ -58,7 +58,7 @@ int64_t first_maximum_of_run(const T* x, int64_t n) noexcept {
   for (int64_t i = 0;; i += kLanes<T>) {
     if (i > last) i = last;
     const Vec<T> v = load(x + i);
-    if (!any_bit((Vec<IntOf<T>>)((v == wanted) | ((v != v) & (wanted != wanted))))) continue;
+    if (!any_bit<IntOf<T>>((v == wanted) | ((v != v) & (wanted != wanted)))) continue;
     while (x[i] != top && x[i] == x[i]) ++i;
     return i;
   }
@@ -157,9 +157,10 @@ void merge(const T* x, const typename What<T>::Item* from, int64_t middle, int64
   int64_t left = 0;
   int64_t right = middle;
   while (left < middle && right < n) {
-    const auto a = from[left], b = from[right];
-    const bool take_left = in_order(What<T>::value(x, a), What<T>::value(x, b));
-    *to++ = take_left ? a : b;
+    const bool take_left =
+        in_order(What<T>::value(x, from[left]), What<T>::value(x, from[right]));
+    // By arithmetic, as a branch that cannot be foreseen would cost more than all the rest.
+    *to++ = from[right ^ ((left ^ right) & -static_cast<int64_t>(take_left))];
     left += take_left;
     right += !take_left;
   }

@@ -1,6 +1,7 @@
 // Copies in another order: everything here moves elements and computes nothing.
 
-#include "simd.h"
+#include "constant.h"
+#include "gemm_transpose.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
@@ -11,6 +12,7 @@ namespace {
 struct Walk {
   int64_t offset;
   int64_t rank;
+  int64_t plane;  // the axis that is contiguous in the argument where the last is not, else -1
   int64_t shape[max_rank];
   int64_t stride[max_rank];
 };
@@ -35,14 +37,16 @@ void strides_of(const Operand& x, int64_t* stride) noexcept {
   }
 }
 
-// Merges neighbouring axes behind the first that the argument holds next to each other.
+// Merges neighbouring axes behind the first that the argument holds next to each other, and leaves
+// out those of one element.
 void merge_axes(Walk& w) noexcept {
   int64_t kept = w.rank < 1 ? w.rank : 1;
   for (int64_t i = 1; i < w.rank; ++i) {
+    if (w.shape[i] == 1) continue;
     if (kept > 1 && w.stride[kept - 1] == w.shape[i] * w.stride[i]) {
       w.shape[kept - 1] *= w.shape[i];
       w.stride[kept - 1] = w.stride[i];
-    } else if (w.shape[i] != 1 || i == w.rank - 1) {
+    } else {
       w.shape[kept] = w.shape[i];
       w.stride[kept] = w.stride[i];
       ++kept;
@@ -51,94 +55,144 @@ void merge_axes(Walk& w) noexcept {
   w.rank = kept;
 }
 
+void find_plane(Walk& w) noexcept {
+  w.plane = -1;
+  if (w.rank < 2 || w.stride[w.rank - 1] < 2) return;
+  for (int64_t i = 0; i + 1 < w.rank; ++i) {
+    if (w.stride[i] == 1 && w.shape[i] > 1) w.plane = i;
+  }
+}
+
 template <typename T>
 void copy_line(const T* x, T* y, int64_t n, int64_t stride) noexcept {
+  if (n == 0) return;
   if (stride == 1) {
     std::memcpy(y, x, static_cast<size_t>(n) * sizeof(T));
   } else if (stride == 0) {
-    const T value = n > 0 ? *x : T{};
+    const T value = *x;
     for (int64_t i = 0; i < n; ++i) y[i] = value;
+  } else if (stride == -1) {
+    for (int64_t i = 0; i < n; ++i) y[i] = x[-i];
   } else {
     for (int64_t i = 0; i < n; ++i) y[i] = x[i * stride];
   }
 }
 
-// One row of the output: the axes behind the first.
+// The n elements at y again, up to `times` in all; returns the end. Copies what was copied, so
+// that short blocks do not cost a call each, in pieces that stay in the nearest cache.
 template <typename T>
-T* copy_row(const T* x, T* y, const Walk& w) noexcept {
-  if (w.rank <= 1) {
-    *y = *x;
-    return y + 1;
+T* repeat(T* y, int64_t n, int64_t times) noexcept {
+  constexpr int64_t most = 8192 / sizeof(T);
+  const int64_t total = n * times;
+  int64_t piece = n;
+  for (int64_t done = n; done < total; done += piece) {
+    if (done <= most) piece = done;
+    if (piece > total - done) piece = total - done;
+    std::memcpy(y + done, y, static_cast<size_t>(piece) * sizeof(T));
   }
-  const int64_t inner = w.rank - 1;
-  int64_t lines = 1;
-  for (int64_t i = 1; i < inner; ++i) lines *= w.shape[i];
-  if (w.shape[inner] == 0) return y;
-  int64_t at[max_rank] = {};
-  for (; lines > 0; --lines, y += w.shape[inner]) {
-    copy_line(x, y, w.shape[inner], w.stride[inner]);
-    for (int64_t i = inner - 1; i >= 1; --i) {
-      x += w.stride[i];
-      if (++at[i] < w.shape[i]) break;
-      x -= w.stride[i] * w.shape[i];
-      at[i] = 0;
-    }
+  return y + total;
+}
+
+// `size` indices of an axis, and all of the axes behind it; returns the end of what was written.
+template <typename T>
+T* copy_axes(const T* x, T* y, const Walk& w, int64_t axis, int64_t size) noexcept {
+  const int64_t stride = w.stride[axis];
+  if (axis + 1 == w.rank) {
+    copy_line(x, y, size, stride);
+    return y + size;
   }
+  const int64_t inner = w.shape[axis + 1];
+  if (stride == 0 && size > 0) {
+    return repeat(y, copy_axes(x, y, w, axis + 1, inner) - y, size);
+  }
+  for (int64_t i = 0; i < size; ++i, x += stride) y = copy_axes(x, y, w, axis + 1, inner);
   return y;
 }
 
-// A block of 16 x 16 at a time, so that a line of the cache is used whole on both sides.
+// to[c, r] = from[r, c], element by element.
 template <typename T>
-void transpose_block(const T* x, T* y, int64_t rows, const Walk& w) noexcept {
-  constexpr int64_t block = 16;
-  const int64_t width = w.shape[1];
-  for (int64_t r = 0; r < rows; r += block) {
-    const int64_t last_row = r + block < rows ? r + block : rows;
-    for (int64_t c = 0; c < width; c += block) {
-      const int64_t last_column = c + block < width ? c + block : width;
-      for (int64_t i = r; i < last_row; ++i) {
-        const T* from = x + i * w.stride[0];
-        for (int64_t k = c; k < last_column; ++k) y[i * width + k] = from[k * w.stride[1]];
+void transpose_plainly(const Transpose<T>& s) noexcept {
+  for (int64_t r = 0; r < s.rows; ++r) {
+    const T* from = s.from + r * s.from_row;
+    for (int64_t c = 0; c < s.columns; ++c) s.to[c * s.to_row + r] = from[c];
+  }
+}
+
+// A line of the cache in both directions at a time: rows of the output that are a power of two
+// apart share few places in the cache, and were thrown out half written (512 x 784 took twice as
+// long). Rows too short for a vector and bytes, whose squares do not fit in registers, go plainly.
+template <typename T>
+void transpose_plane(const Transpose<T>& plane) noexcept {
+  constexpr int64_t line = 64 / sizeof(T);
+  const bool narrow = sizeof(T) == 1 || plane.rows < 4;
+  const int64_t width = narrow ? 256 : line;
+  for (int64_t r = 0; r < plane.rows; r += line) {
+    for (int64_t c = 0; c < plane.columns; c += width) {
+      Transpose<T> block = plane;
+      block.from += r * plane.from_row + c;
+      block.to += c * plane.to_row + r;
+      block.rows = plane.rows - r < line ? plane.rows - r : line;
+      block.columns = plane.columns - c < width ? plane.columns - c : width;
+      if constexpr (sizeof(T) > 1) {
+        if (!narrow) {
+          transpose_matrix(block);
+          continue;
+        }
       }
+      transpose_plainly(block);
     }
   }
 }
 
+// Elements of the output between neighbours along an axis.
+int64_t spacing(const Walk& w, int64_t axis) noexcept {
+  int64_t n = 1;
+  for (int64_t i = axis + 1; i < w.rank; ++i) n *= w.shape[i];
+  return n;
+}
+
+// Transposes the plane of the axis `w.plane` and the last for all indices of the axes from `axis`
+// on; `rows` is the length of the first axis.
 template <typename T>
-void walk(const Call& call, const Tile& tile) noexcept {
-  const Walk& w = walk_of(call);
-  const T* x = argument<T>(tile, 0) + w.offset;
-  T* y = output<T>(call, tile);
-  if (!call.operand[0].tiled && w.rank > 0) x += tile.begin * w.stride[0];
-  const int64_t rows = tile.end - tile.begin;
-  if (w.rank == 2 && w.stride[1] > 1 && w.stride[0] == 1) {
-    transpose_block(x, y, rows, w);
-  } else if (w.rank == 1) {
-    copy_line(x, y, rows, w.stride[0]);
+void copy_planes(const T* x, T* y, const Walk& w, int64_t axis, int64_t rows) noexcept {
+  const int64_t last = w.rank - 1;
+  if (axis == last) {
+    const int64_t width = w.plane == 0 ? rows : w.shape[w.plane];
+    transpose_plane<T>({x, w.stride[last], w.shape[last], width, y, spacing(w, w.plane), false});
+  } else if (axis == w.plane) {
+    copy_planes(x, y, w, axis + 1, rows);
   } else {
-    for (int64_t r = 0; r < rows; ++r) {
-      y = copy_row(x, y, w);
-      if (w.rank > 0) x += w.stride[0];
+    const int64_t size = axis == 0 ? rows : w.shape[axis];
+    const int64_t step = spacing(w, axis);
+    for (int64_t i = 0; i < size; ++i) {
+      copy_planes(x + i * w.stride[axis], y + i * step, w, axis + 1, rows);
     }
-  }
-}
-
-template <template <typename> class Run>
-Kernel by_size(const Operand& operand) noexcept {
-  switch (size_of(operand.dtype)) {
-    case 1: return Run<uint8_t>::run;
-    case 4: return Run<uint32_t>::run;
-    default: return Run<uint64_t>::run;
   }
 }
 
 template <typename T>
 struct WalkOf {
-  static void run(const Call& call, const Tile& tile) noexcept { walk<T>(call, tile); }
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const Walk& w = walk_of(call);
+    const T* x = argument<T>(tile, 0) + w.offset;
+    T* y = output<T>(call, tile);
+    const int64_t rows = tile.end - tile.begin;
+    if (w.rank == 0) {
+      *y = *x;
+      return;
+    }
+    if (!call.operand[0].tiled) x += tile.begin * w.stride[0];
+    if (w.plane < 0 || (w.plane == 0 && rows < 2)) {
+      copy_axes(x, y, w, 0, rows);
+    } else {
+      copy_planes(x, y, w, 0, rows);
+    }
+  }
 };
 
 Kernel walker(Call& call) noexcept {
   merge_axes(walk_of(call));
+  find_plane(walk_of(call));
   return by_size<WalkOf>(call.operand[0]);
 }
 
@@ -176,28 +230,25 @@ struct FillOf {
   }
 };
 
-// The attribute `value` as the bits of an element of the output.
-void store_value(Call& call) noexcept {
-  const double value = call.number("value", 0);
-  const auto put = [&](auto typed) { std::memcpy(call.integers, &typed, sizeof typed); };
-  switch (call.output().dtype) {
-    case DType::f32: return put(static_cast<float>(value));
-    case DType::f64: return put(value);
-    case DType::i32: return put(static_cast<int32_t>(value));
-    case DType::i64: return put(static_cast<int64_t>(value));
-    case DType::u8: return put(static_cast<uint8_t>(value));
-    default: return put(static_cast<uint8_t>(value != 0));
-  }
-}
-
+// The first row of the tile may begin within a run of equal numbers, but not within a row.
 template <typename T>
 void iota(const Call& call, const Tile& tile) noexcept {
   T* y = output<T>(call, tile);
-  const int64_t row_size = call.output().row_size;
-  const int64_t n = tile_size(call, tile, 0);
-  const int64_t first = tile.begin * row_size;
-  for (int64_t i = 0; i < n; ++i) {
-    y[i] = static_cast<T>((first + i) / call.integers[0] % call.integers[1]);
+  const int64_t inner = call.integers[0];
+  const int64_t size = call.integers[1];
+  const int64_t first = tile.begin * call.output().row_size;
+  int64_t left = tile_size(call, tile, 0);
+  int64_t number = first / inner % size;
+  int64_t run = inner - first % inner;
+  while (left > 0) {
+    if (inner == 1) run = size - number;
+    if (run > left) run = left;
+    const int64_t rise = inner == 1 ? 1 : 0;
+    for (int64_t i = 0; i < run; ++i) y[i] = static_cast<T>(number + i * rise);
+    y += run;
+    left -= run;
+    number = inner == 1 || number + 1 == size ? 0 : number + 1;
+    run = inner;
   }
 }
 
@@ -250,7 +301,7 @@ Kernel prepare_reverse(Call& call) {
 }
 
 Kernel prepare_fill(Call& call) {
-  store_value(call);
+  store_constant(call.output().dtype, call.number("value", 0), call.integers);
   return by_size<FillOf>(call.output());
 }
 
@@ -266,6 +317,7 @@ Kernel prepare_iota(Call& call) {
     case DType::f64: return iota<double>;
     case DType::i32: return iota<int32_t>;
     case DType::i64: return iota<int64_t>;
+    case DType::u8: return iota<uint8_t>;
     default: return nullptr;
   }
 }

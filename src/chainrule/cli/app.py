@@ -60,7 +60,7 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: str | None) -> st
 @click.option(
     "--dropout",
     type=click.FloatRange(0, 1, max_open=True),
-    default=0.1,
+    default=0.2,
     show_default=True,
     help="Share of hidden units left out at each step.",
 )
@@ -92,7 +92,7 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: str | None) -> st
     show_default=True,
     help="Share of the rows held out to stop at the right time and to measure the result.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Decides all that is random.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides all that is random.")
 @click.option("--threads", type=click.IntRange(1), help="At most so many; the result is the same.")
 @click.option(
     "--config",

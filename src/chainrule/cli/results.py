@@ -37,7 +37,7 @@ def _classification(what: str, target: Target, y: Array, outputs: Array, trivial
 def _regression(what: str, y: Array, predicted: Array, trivial: float) -> list[str]:
     return [
         f"{what} {_measures(y, predicted)}",
-        f"  always answering {trivial:.6g}: {_measures(y, np.full(len(y), trivial))} "
+        f"  always answering {trivial:.4g}: {_measures(y, np.full(len(y), trivial))} "
         f"({len(y):,} rows)",
     ]
 
@@ -47,4 +47,4 @@ def _measures(y: Array, predicted: Array) -> str:
     error = predicted - y
     mean_square, variance = float(np.mean(error**2)), float(np.var(y))
     r2 = f"{1 - mean_square / variance:.4f}" if variance else "undefined"
-    return f"R2: {r2}, RMSE: {mean_square**0.5:.6g}, MAE: {float(np.mean(np.abs(error))):.6g}"
+    return f"R2: {r2}, RMSE: {mean_square**0.5:.4g}, MAE: {float(np.mean(np.abs(error))):.4g}"

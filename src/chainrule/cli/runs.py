@@ -6,7 +6,8 @@ import csv
 import io
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from chainrule.cli.settings import Settings, config_text
@@ -16,7 +17,18 @@ MODEL, HISTORY, CONFIG, CURVES = "model.chainrule", "history.csv", "run.toml", "
 History = Mapping[str, Sequence[float]]
 
 
-def make_folder(name: str, output: str | None) -> Path:
+@contextmanager
+def run_folder(name: str, output: str | None) -> Iterator[Path]:
+    """Give the folder of a run; one that was made for it and stayed empty goes away again."""
+    folder = _make_folder(name, output)
+    try:
+        yield folder
+    finally:
+        if output is None and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _make_folder(name: str, output: str | None) -> Path:
     """Return the folder of a run, made: the one asked for, else a new one in ``runs/``."""
     stamp = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     numbered = itertools.chain([stamp], (f"{stamp}-{count}" for count in itertools.count(2)))

@@ -22,14 +22,14 @@ class Settings:
     task: str = "auto"
     hidden: tuple[int, ...] = (128, 64)
     activation: str = "relu"
-    dropout: float = 0.1
+    dropout: float = 0.2
     optimizer: str = "adam"
     learning_rate: float | None = None
     batch_size: int | None = None
     epochs: int = 200
     patience: int = 20
     validation: float = 0.2
-    seed: int = 1
+    seed: int = 0
 
     @classmethod
     def of_options(cls, options: Mapping[str, Any]) -> Settings:

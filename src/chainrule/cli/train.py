@@ -42,15 +42,13 @@ def run(settings: Settings, output: str | None) -> None:
     settings = _resolved(settings, problem)
     for line in [*problem.notes, _target_line(problem.target), _rows_line(problem)]:
         click.echo(line)
-    outcome = train(problem, settings)
-    folder = runs.make_folder(problem.name, output)
-    outcome.model.save(folder / runs.MODEL)
-    notes = runs.write_record(folder, settings, outcome.history)
-    for line in [
-        *_results(problem, outcome.model),
-        *notes,
-        f"saved in {folder}/: {_files(folder)}",
-    ]:
+    # Made before training: a place that cannot be written must not cost the run.
+    with runs.run_folder(problem.name, output) as folder:
+        outcome = train(problem, settings)
+        outcome.model.save(folder / runs.MODEL)
+        notes = runs.write_record(folder, settings, outcome.history)
+        saved = f"saved in {folder}/: {_files(folder)}"
+    for line in [*_results(problem, outcome.model), *notes, saved]:
         click.echo(line)
     if outcome.interrupted:
         click.get_current_context().exit(130)
@@ -97,7 +95,7 @@ def train(problem: Problem, settings: Settings) -> Outcome:
     """Return the outcome of one run; Ctrl-C ends it early with the best weights so far."""
     set_random_seed(settings.seed)
     core = build_network(problem, settings)
-    core.compile(_optimizer(settings), _loss(problem.target), metrics=_metrics(problem.target))
+    core.compile(_optimizer(settings), loss=_loss(problem.target), metrics=_metrics(problem.target))
     stop = EarlyStopping(
         monitor="val_loss" if problem.validation else "loss",
         patience=settings.patience,
@@ -140,7 +138,7 @@ def build_network(problem: Problem, settings: Settings) -> Sequential:
         else Dense(1, name="value")
     )
     shape = problem.training.x.shape[1:]
-    return Sequential([Input(shape), *problem.inputs, *hidden, last])
+    return Sequential([Input(shape), *problem.inputs, *hidden, last], name=problem.name)
 
 
 def _optimizer(settings: Settings) -> Optimizer:
@@ -181,8 +179,8 @@ def finished_model(core: Sequential, problem: Problem, settings: Settings) -> Se
     if problem.host or after:
         first: Sequence[Layer] = [problem.host] if problem.host else []
         shape = () if problem.host else problem.training.x.shape[1:]
-        model = Sequential([Input(shape), *first, *core.layers, *after])
-        model.compile(_optimizer(settings), _loss(target), metrics=_metrics(target))
+        model = Sequential([Input(shape), *first, *core.layers, *after], name=problem.name)
+        model.compile(_optimizer(settings), loss=_loss(target), metrics=_metrics(target))
     model.label_names = list(target.labels) or None
     model.metadata = {"data": problem.name, "target": target.get_config()}
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -31,9 +32,12 @@ _ID_SHARE = 0.5
 _FEW = 20
 # A column with this share of numbers is a column of numbers with a few slips in it.
 _NUMBER_SHARE = 0.95
-_ROW_NUMBER_NAMES = frozenset(
-    {"", "id", "index", "row", "no", "no.", "nr", "rownames", "unnamed: 0", "序号", "编号", "行号"}
+# Names under which tables number their rows or their subjects: id, PassengerId, row_no, 编号, ...
+_NUMBERING = re.compile(
+    r"(|unnamed: 0|column_1|rownames|(.*[\s_.-])?(id|index|row|no\.?|nr\.?)|.*(序号|编号|行号))",
+    re.IGNORECASE,
 )
+_CAMEL_ID = re.compile(r".*[a-z](Id|ID)")
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ def _number_column(name: str, values: NDArray[np.float64], decimal: str) -> Feat
     known = values[~np.isnan(values)]
     if known.size == 0:
         return "it is empty"
-    if name.strip().lower() in _ROW_NUMBER_NAMES and _counts_rows(values):
+    if _numbers_rows(name.strip(), known):
         return "it numbers the rows"
     indicator = known.size < values.size
     scale = float(known.std())
@@ -194,9 +198,18 @@ def _number_column(name: str, values: NDArray[np.float64], decimal: str) -> Feat
     return NumberColumn(name, float(known.mean()), scale, indicator, decimal)
 
 
-def _counts_rows(values: NDArray[np.float64]) -> bool:
-    """Return whether the values are 0, 1, 2, ... from anywhere."""
-    return values.size > 1 and bool(np.all(np.diff(values) == 1))
+def _numbers_rows(name: str, values: NDArray[np.float64]) -> bool:
+    """Return whether the name is one of numberings, and the values different whole numbers.
+
+    ``column_1`` is a first column without a name; there the numbers must follow each other.
+    """
+    if not (_NUMBERING.fullmatch(name) or _CAMEL_ID.fullmatch(name)):
+        return False
+    different = np.unique(values)
+    if len(different) < len(values) or not np.array_equal(different, np.floor(different)):
+        return False
+    # Of the rows that are numbered, some are held out or lack a target.
+    return name != "column_1" or different[-1] - different[0] < 2 * len(different)
 
 
 def _category_column(

@@ -190,5 +190,6 @@ def fused(signature: str, **facts: Any) -> Callable[[Rule], Primitive]:
 
 def run_body(op: Primitive, arrays: Sequence[Array], attributes: dict[str, Any]) -> list[Array]:
     """Return the outputs of the body on arrays, as the reference executor does."""
-    result = op.body(*arrays, **attributes)
+    with np.errstate(all="ignore"):  # infinities and NaN are values like others
+        result = op.body(*arrays, **attributes)
     return [np.asarray(r) for r in (result if isinstance(result, tuple) else (result,))]

@@ -23,7 +23,8 @@ class Loss:
     ----------
     reduction : str, default "sum_over_batch_size"
         ``"sum_over_batch_size"`` or ``"mean"``: the sum by the number of samples (not of weights);
-        ``"mean_with_sample_weight"``: the sum by the sum of weights; ``"sum"``; ``"none"``.
+        ``"mean_with_sample_weight"``: the sum by that of the weights as given; ``"sum"``;
+        ``"none"``.
     name : str, optional
         By default that of the class.
     dtype : str, optional
@@ -87,7 +88,7 @@ class Loss:
         if self.reduction == "sum":
             return total
         if self.reduction == "mean_with_sample_weight" and weight is not None:
-            return _by_weight(total, ops.sum(ops.broadcast_to(weight, losses.shape)))
+            return _by_weight(total, ops.sum(weight))
         # The sum over no sample is 0, and so is its mean.
         return ops.divide(total, float(max(math.prod(losses.shape), 1)))
 
@@ -147,8 +148,7 @@ class FunctionLoss(Loss):
 def _by_weight(total: Value, weight: Value) -> Value:
     """Return ``total / weight``, 0 where the weight is 0."""
     none = ops.equal(weight, 0.0)
-    shares = ops.divide(total, ops.where(none, ops.ones_like(weight), weight))
-    return ops.where(none, ops.zeros_like(total), shares)
+    return ops.where(none, 0.0, ops.divide(total, ops.where(none, 1.0, weight)))
 
 
 def checked_reduction(reduction: str | None) -> str:

@@ -134,7 +134,6 @@ class Accuracy(MeanOfValues):
 
     Examples
     --------
-    >>> from chainrule import executors
     >>> from chainrule.metrics import Accuracy
     >>> Accuracy()([1, 2, 3, 4], [0, 2, 3, 4])
     0.75
@@ -171,7 +170,6 @@ class BinaryAccuracy(MeanOfValues):
 
     Examples
     --------
-    >>> from chainrule import executors
     >>> from chainrule.metrics import BinaryAccuracy
     >>> BinaryAccuracy()([1, 1, 0, 0], [0.98, 1.0, 0.0, 0.6])
     0.75
@@ -216,7 +214,6 @@ class CategoricalAccuracy(MeanOfValues):
 
     Examples
     --------
-    >>> from chainrule import executors
     >>> from chainrule.metrics import CategoricalAccuracy
     >>> CategoricalAccuracy()([[0, 1], [1, 0]], [[0.2, 0.8], [0.4, 0.6]])
     0.5
@@ -249,7 +246,6 @@ class SparseCategoricalAccuracy(MeanOfValues):
 
     Examples
     --------
-    >>> from chainrule import executors
     >>> from chainrule.metrics import SparseCategoricalAccuracy
     >>> SparseCategoricalAccuracy()([1, 0], [[0.2, 0.8], [0.4, 0.6]])
     0.5

@@ -29,7 +29,6 @@ class Metric:
 
     Examples
     --------
-    >>> from chainrule import executors
     >>> from chainrule.metrics import MeanSquaredError
     >>> metric = MeanSquaredError()
     >>> metric.update_state([0.0, 1.0], [0.0, 3.0])
@@ -121,7 +120,6 @@ class Mean(Metric):
 
     Examples
     --------
-    >>> from chainrule import executors
     >>> from chainrule.metrics import Mean
     >>> mean = Mean()
     >>> mean.update_state([1.0, 3.0, 8.0], sample_weight=[1.0, 1.0, 0.0])
@@ -196,7 +194,7 @@ class MeanMetric(MeanOfValues):
 
     Examples
     --------
-    >>> from chainrule import executors, ops
+    >>> from chainrule import ops
     >>> from chainrule.metrics import MeanMetric
     >>> metric = MeanMetric(lambda y_true, y_pred: ops.max(ops.abs(y_pred - y_true), axis=-1))
     >>> metric.update_state([[0.0, 0.0]], [[3.0, -4.0]])

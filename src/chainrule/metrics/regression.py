@@ -38,7 +38,6 @@ class MeanSquaredError(MeanOfValues):
 
     Examples
     --------
-    >>> from chainrule import executors
     >>> from chainrule.metrics import MeanSquaredError
     >>> MeanSquaredError()([1.0, 2.0], [1.0, 4.0])
     2.0
@@ -68,7 +67,6 @@ class MeanAbsoluteError(MeanOfValues):
 
     Examples
     --------
-    >>> from chainrule import executors
     >>> from chainrule.metrics import MeanAbsoluteError
     >>> MeanAbsoluteError()([1.0, 2.0], [1.0, 4.0])
     1.0
@@ -98,7 +96,6 @@ class RootMeanSquaredError(MeanSquaredError):
 
     Examples
     --------
-    >>> from chainrule import executors
     >>> from chainrule.metrics import RootMeanSquaredError
     >>> RootMeanSquaredError()([1.0, 1.0], [4.0, -2.0])
     3.0
@@ -140,7 +137,6 @@ class R2Score(Metric):
 
     Examples
     --------
-    >>> from chainrule import executors
     >>> from chainrule.metrics import R2Score
     >>> round(R2Score()([1.0, 4.0, 3.0], [2.0, 4.0, 4.0]), 4)
     0.5714
@@ -172,10 +168,8 @@ class R2Score(Metric):
         y_true, y_pred = (self._columns(ops.cast(y, "float64")) for y in (y_true, y_pred))
         y_true, y_pred = matched("r2_score", y_true, y_pred)
         self._build(y_true.shape[1])
-        weight = ops.ones_like(y_true)
-        if sample_weight is not None:
-            weight = spread_weight(ops.cast(sample_weight, "float64"), y_true)
-            weight = ops.broadcast_to(weight, y_true.shape)
+        given = ops.cast(1.0 if sample_weight is None else sample_weight, "float64")
+        weight = ops.broadcast_to(spread_weight(given, y_true), y_true.shape)
         weighted = ops.multiply(y_true, weight)
         residual = ops.multiply(ops.square(ops.subtract(y_true, y_pred)), weight)
         parts = [weight, weighted, ops.multiply(y_true, weighted), residual]

@@ -15,8 +15,36 @@ from chainrule.errors import ShapeError
 from chainrule.graph import Value
 from chainrule.ops import checks, contraction, fused, reduce
 from chainrule.ops import functions as f
-from chainrule.ops import shape as shapes
-from chainrule.ops.convert import all_axes, as_value, broadcast_to, cast, one_axis
+from chainrule.ops.convert import (
+    all_axes,
+    as_value,
+    broadcast_to,
+    cast,
+    common_dtype,
+    joint_shape,
+    one_axis,
+)
+from chainrule.ops.shape import (
+    concatenate as shape_concatenate,
+)
+from chainrule.ops.shape import (
+    pad as shape_pad,
+)
+from chainrule.ops.shape import (
+    reshape as shape_reshape,
+)
+from chainrule.ops.shape import (
+    reverse as shape_reverse,
+)
+from chainrule.ops.shape import (
+    slice_ as shape_slice,
+)
+from chainrule.ops.shape import (
+    stop_gradient as shape_stop_gradient,
+)
+from chainrule.ops.shape import (
+    transpose as shape_transpose,
+)
 
 Like = Any
 Axis = int | Sequence[int] | None
@@ -142,7 +170,7 @@ def reshape(x: Like, newshape: Sequence[int] | int) -> Value:
     if -1 in given:
         rest = math.prod(n for n in given if n != -1)
         given[given.index(-1)] = x.size // rest if rest else 0
-    result: Value = x if tuple(given) == x.shape else shapes.reshape(x, shape=tuple(given))
+    result: Value = x if tuple(given) == x.shape else shape_reshape(x, shape=tuple(given))
     return result
 
 
@@ -151,7 +179,7 @@ def transpose(x: Like, axes: Sequence[int] | None = None) -> Value:
     x = as_value(x)
     order = tuple(reversed(range(x.ndim))) if axes is None else tuple(axes)
     order = tuple(one_axis(a, x.ndim) for a in order)
-    result: Value = shapes.transpose(x, axes=order)
+    result: Value = shape_transpose(x, axes=order)
     return result
 
 
@@ -186,7 +214,7 @@ def concatenate(xs: Sequence[Like], axis: int = -1) -> Value:
     values = [as_value(x) for x in xs]
     if not values:
         raise ShapeError("concatenate: no arrays")
-    result: Value = shapes.concatenate(*values, axis=one_axis(axis, values[0].ndim))
+    result: Value = shape_concatenate(*values, axis=one_axis(axis, values[0].ndim))
     return result
 
 
@@ -200,7 +228,7 @@ def stack(xs: Sequence[Like], axis: int = 0) -> Value:
 def flip(x: Like, axis: Axis = None) -> Value:
     """The elements in the opposite order along `axis`."""
     x = as_value(x)
-    result: Value = shapes.reverse(x, axes=all_axes(axis, x.ndim))
+    result: Value = shape_reverse(x, axes=all_axes(axis, x.ndim))
     return result
 
 
@@ -228,7 +256,7 @@ def pad(x: Like, pad_width: Any, constant_values: float = 0.0) -> Value:
     x = as_value(x)
     widths = np.broadcast_to(np.asarray(pad_width, np.int64), (x.ndim, 2)).tolist()
     low, high = tuple(a for a, _ in widths), tuple(b for _, b in widths)
-    result: Value = shapes.pad(x, low=low, high=high, value=float(constant_values))
+    result: Value = shape_pad(x, low=low, high=high, value=float(constant_values))
     return result
 
 
@@ -271,7 +299,7 @@ def _sliced(x: Value, keys: list[Any]) -> Value:
         start.append(a)
         stop.append(b)
         step.append(s)
-    cut = shapes.slice_(x, start=tuple(start), stop=tuple(stop), step=tuple(step))
+    cut = shape_slice(x, start=tuple(start), stop=tuple(stop), step=tuple(step))
     return reshape(cut, shape)
 
 
@@ -281,6 +309,8 @@ def _sliced(x: Value, keys: list[Any]) -> Value:
 def matmul(x1: Like, x2: Like) -> Value:
     """The product of matrices, or of stacks of them; a vector counts as a row or a column."""
     x, w = as_value(x1), as_value(x2)
+    dtype = common_dtype(x.dtype, w.dtype)
+    x, w = cast(x, dtype), cast(w, dtype)
     if x.ndim == 0 or w.ndim == 0:
         raise ShapeError("matmul needs arrays of at least one axis: use multiply")
     if x.ndim == 1:
@@ -299,8 +329,6 @@ def matmul(x1: Like, x2: Like) -> Value:
 
 
 def _stacked(x: Value, w: Value) -> Value:
-    from chainrule.ops.convert import joint_shape
-
     lead = joint_shape(x.shape[:-2], w.shape[:-2])
     x, w = broadcast_to(x, (*lead, *x.shape[-2:])), broadcast_to(w, (*lead, *w.shape[-2:]))
     n = math.prod(lead)
@@ -323,7 +351,7 @@ def dense(x: Like, kernel: Like, bias: Like, activation: str = "linear") -> Valu
 
 def stop_gradient(x: Like) -> Value:
     """x, which counts as constant for derivatives."""
-    result: Value = shapes.stop_gradient(as_value(x))
+    result: Value = shape_stop_gradient(as_value(x))
     return result
 
 

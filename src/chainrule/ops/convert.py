@@ -91,12 +91,13 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> Value:
     """Return x repeated to `shape`, by NumPy's rule."""
     x, shape = as_value(x), tuple(shape)
     if x.shape == shape:
-        return x
+        same: Value = x
+        return same
     if joint_shape(x.shape, shape) != shape:
         raise ShapeError(f"an array of shape {list(x.shape)} cannot become {list(shape)}")
     new = len(shape) - x.ndim
     kept = [i for i, n in enumerate(x.shape) if n == shape[new + i]]
-    inner = reshape(x, shape=tuple(x.shape[i] for i in kept))
+    inner: Value = reshape(x, shape=tuple(x.shape[i] for i in kept))
     result: Value = broadcast(inner, shape=shape, axes=tuple(new + i for i in kept))
     return result
 

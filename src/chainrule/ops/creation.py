@@ -10,9 +10,9 @@ import numpy as np
 from chainrule import dtypes
 from chainrule.graph import Value
 from chainrule.ops import index
-from chainrule.ops import shape as shapes
 from chainrule.ops.arrays import reshape, transpose
 from chainrule.ops.convert import as_value, cast, one_axis
+from chainrule.ops.shape import fill
 
 Like = Any
 
@@ -54,7 +54,7 @@ def one_hot(x: Like, num_classes: int, axis: int = -1, dtype: str | None = None)
 def full(shape: Sequence[int], fill_value: float, dtype: str | None = None) -> Value:
     """An array whose elements are all `fill_value`."""
     kind = dtypes.name_of(dtype or dtypes.floatx())
-    result: Value = shapes.fill(shape=tuple(shape), value=fill_value, dtype=kind)
+    result: Value = fill(shape=tuple(shape), value=fill_value, dtype=kind)
     return result
 
 

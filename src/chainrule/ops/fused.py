@@ -143,7 +143,7 @@ def sparse_softmax_cross_entropy_gradient(g: Any, z: Any, labels: Any) -> Any:
     return e.multiply(_rows(g, z), e.subtract(softmax(z), target))
 
 
-@fused("*s, *s -> *s", elementwise=True, cost=18)
+@fused("*s, *s -> *s", elementwise=True, in_place=False, cost=18)
 def sigmoid_cross_entropy(z: Any, target: Any) -> Any:
     """``max(z, 0) - z * t + ln(1 + e^-|z|)``: binary cross-entropy from logits."""
     stable = e.log1p(e.exp(e.negative(e.absolute(z))))

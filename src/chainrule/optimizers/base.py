@@ -166,7 +166,7 @@ class Optimizer:
 
         Examples
         --------
-        >>> from chainrule import Variable, executors, ops
+        >>> from chainrule import Variable, ops
         >>> from chainrule.optimizers import SGD
         >>> w = Variable([1.0, 2.0], dtype="float64")
         >>> SGD(0.5).apply_gradients([(ops.as_value([2.0, 0.0]), w)])

@@ -41,6 +41,8 @@ def _verify_call(
         if place.at + size > limit:
             raise GraphError(f"{call.name}: operand {i} ends outside of the {place.kind}")
         key = (place.kind, place.at)
+        if not size:
+            continue
         if i >= call.arguments:
             written[key] = size
         elif written.get(key, -1) < size:

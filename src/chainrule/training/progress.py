@@ -60,7 +60,10 @@ class Progress:
         if self._display is None or now - self._shown < INTERVAL:
             return
         self._shown = now
-        self._display.update(self._text(done, logs, now - self._begun), refresh=True)
+        from rich.text import Text
+
+        line = self._text(done, logs, now - self._begun)
+        self._display.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
 
     def end(self, logs: Logs) -> None:
         """Leave the line of a finished epoch."""
@@ -70,7 +73,7 @@ class Progress:
         if self._display is None:
             print(line, flush=True)
         else:
-            self._display.console.print(line, highlight=False, markup=False)
+            self._display.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _text(self, done: int, logs: Logs, seconds: float) -> str:
         samples = min(done * self._batch, self._samples)
