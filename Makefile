@@ -67,17 +67,17 @@ $(BIN)/cmake: | $(BIN)/python
 	$(PIP) install --quiet cmake ninja
 
 $(PLAIN): pyproject.toml $(NATIVE) | $(BIN)/python
-	$(INSTALL) .
+	$(INSTALL) '.[plot]'
 	@touch $@
 
 $(DEV): pyproject.toml $(NATIVE) | $(BIN)/python
-	$(INSTALL) '.[dev]'
+	$(INSTALL) '.[dev,plot,parquet]'
 	@touch $(PLAIN) $@
 
 $(TEST): pyproject.toml $(NATIVE) | $(BIN)/python
-	$(INSTALL) '.[dev,parity]'
+	$(INSTALL) '.[dev,plot,parquet,parity]'
 	@touch $(PLAIN) $(DEV) $@
 
 $(BENCH): pyproject.toml $(NATIVE) | $(BIN)/python
-	$(INSTALL) '.[bench]'
+	$(INSTALL) '.[bench,plot]'
 	@touch $(PLAIN) $@

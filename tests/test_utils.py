@@ -76,10 +76,10 @@ def test_numpy_integers_are_seeds():
     assert seeding.seed() == 5
 
 
-def test_without_a_seed_processes_differ():
+def test_without_a_seed_processes_begin_alike():
     command = [sys.executable, "-c", "from chainrule import seeding; print(seeding.next_seed())"]
     results = {subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)}
-    assert len(results) == 2
+    assert len(results) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")

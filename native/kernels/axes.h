@@ -1,4 +1,5 @@
-// Walks over some axes of an array: merging those that memory allows, and stepping through the rest.
+// Walks over some axes of an array: merging those that memory allows, and stepping through the
+// rest.
 #pragma once
 
 #include "simd.h"

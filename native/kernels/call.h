@@ -24,15 +24,16 @@ constexpr int64_t size_of(DType dtype) noexcept {
 constexpr int max_rank = 8;
 constexpr int max_operands = 16;
 
-// The type of one operand of a call. Arrays are dense and row-major. A tiled operand is handed to the
-// kernel at the first row of the tile; any other operand is handed over whole.
+// The type of one operand of a call. Arrays are dense and row-major. A tiled operand is handed to
+// the kernel at the first row of the tile; any other operand is handed over whole.
 struct Operand {
   DType dtype = DType::f32;
   bool tiled = false;
   int rank = 0;
   int64_t shape[max_rank] = {};
-  int64_t row_size = 1;  // elements in one row: the product of all axes but the first (1 for a scalar)
-  int64_t size = 1;      // elements in all
+  int64_t row_size =
+      1;             // elements in one row: the product of all axes but the first (1 for a scalar)
+  int64_t size = 1;  // elements in all
 };
 
 // A named attribute of an operation: numbers, or a word.
@@ -44,14 +45,14 @@ struct Attribute {
 
 struct Call;
 
-// Set by operations that look at values (a NaN in the data, a label out of range); the run stops at the
-// end of the phase and the first row at fault is reported. Smallest (row, code) wins, so that the report
-// does not depend on the number of threads.
+// Set by operations that look at values (a NaN in the data, a label out of range); the run stops at
+// the end of the phase and the first row at fault is reported. Smallest (row, code) wins, so that
+// the report does not depend on the number of threads.
 struct Status;
 
-// One tile of one call. `operand[i]` points at row `begin` where operand i is tiled, at element 0 where
-// it is not; the outputs follow the arguments. Scratch is the calling thread's, 64-byte aligned,
-// `Call::scratch_bytes` long, and holds nothing between calls.
+// One tile of one call. `operand[i]` points at row `begin` where operand i is tiled, at element 0
+// where it is not; the outputs follow the arguments. Scratch is the calling thread's, 64-byte
+// aligned, `Call::scratch_bytes` long, and holds nothing between calls.
 struct Tile {
   void* const* operand;
   int64_t begin;
@@ -62,8 +63,8 @@ struct Tile {
 
 using Kernel = void (*)(const Call& call, const Tile& tile) noexcept;
 
-// One operation of a plan. Its kernel's `prepare` reads the attributes and leaves what `run` needs in
-// `integers` and `reals`.
+// One operation of a plan. Its kernel's `prepare` reads the attributes and leaves what `run` needs
+// in `integers` and `reals`.
 struct Call {
   std::string name;
   int arguments = 0;
@@ -104,7 +105,8 @@ struct Status {
     const uint64_t mine = ((static_cast<uint64_t>(row) << 16) | static_cast<uint64_t>(code)) + 1;
     uint64_t seen = __atomic_load_n(&fault, __ATOMIC_RELAXED);
     while ((seen == 0 || mine < seen) &&
-           !__atomic_compare_exchange_n(&fault, &seen, mine, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+           !__atomic_compare_exchange_n(&fault, &seen, mine, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
     }
   }
 };

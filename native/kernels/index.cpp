@@ -142,8 +142,10 @@ Kernel prepare_one_hot(Call& call) {
   const bool wide = is_i64(call.operand[0]);
   if (!wide && !is_i32(call.operand[0])) return nullptr;
   switch (call.output().dtype) {
-    case DType::f32: return wide ? one_hot_of<float, int64_t>(call) : one_hot_of<float, int32_t>(call);
-    case DType::f64: return wide ? one_hot_of<double, int64_t>(call) : one_hot_of<double, int32_t>(call);
+    case DType::f32:
+      return wide ? one_hot_of<float, int64_t>(call) : one_hot_of<float, int32_t>(call);
+    case DType::f64:
+      return wide ? one_hot_of<double, int64_t>(call) : one_hot_of<double, int32_t>(call);
     default: return nullptr;
   }
 }

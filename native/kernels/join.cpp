@@ -44,7 +44,7 @@ struct PaddedAxis {
 };
 // Lives in Call::integers.
 struct Padding {
-  int64_t value;     // the bits of an element
+  int64_t value;      // the bits of an element
   int64_t first_row;  // where the argument begins in the rows of the output
   int64_t rank;
   PaddedAxis axis[max_rank - 1];
@@ -61,7 +61,8 @@ T* put_many(T* y, int64_t n, T value) noexcept {
   return y + n;
 }
 
-// The axes from `axis` on; x moves past what is copied, and the end of what was written is returned.
+// The axes from `axis` on; x moves past what is copied, and the end of what was written is
+// returned.
 template <typename T>
 T* pad_axes(const T*& x, T* y, const Padding& p, int64_t axis, T value) noexcept {
   if (axis == p.rank) {

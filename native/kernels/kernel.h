@@ -1,6 +1,6 @@
-// Included by every kernels/*.cpp. Each of these files is compiled once for each instruction set, into
-// the namespace chainrule::CHAINRULE_ISA (baseline, avx2, avx512 or neon); the engine picks the
-// table of the best set that the processor has. Kernels include nothing of the engine.
+// Included by every kernels/*.cpp. Each of these files is compiled once for each instruction set,
+// into the namespace chainrule::CHAINRULE_ISA (baseline, avx2, avx512 or neon); the engine picks
+// the table of the best set that the processor has. Kernels include nothing of the engine.
 #pragma once
 
 #include "call.h"

@@ -23,7 +23,8 @@ Lines lines_of(const Call& call, const Tile& tile) noexcept {
   return l;
 }
 
-// The argument at the first line of the tile, or at its beginning where the axis is the leading one.
+// The argument at the first line of the tile, or at its beginning where the axis is the leading
+// one.
 template <typename T>
 const T* first_line(const Call& call, const Tile& tile) noexcept {
   const Operand& x = call.operand[0];
@@ -49,7 +50,7 @@ int64_t first_maximum(const T* x, int64_t n, int64_t stride) noexcept {
 // NaN with it). requires: n >= kLanes<T>.
 template <typename T>
 int64_t first_maximum_of_run(const T* x, int64_t n) noexcept {
-  const auto greater = [](auto a, auto b) { return (b <= a) | (a != a) ? a : b; };
+  const auto greater = [](auto a, auto b) { return ((b <= a) | (a != a)) ? a : b; };
   const int64_t last = n - kLanes<T>;  // a vector there covers the rest
   Vec<T> joined = load(x + last);
   for (int64_t i = 0; i < last; i += kLanes<T>) joined = greater(joined, load(x + i));
@@ -157,10 +158,9 @@ void merge(const T* x, const typename What<T>::Item* from, int64_t middle, int64
   int64_t left = 0;
   int64_t right = middle;
   while (left < middle && right < n) {
-    const bool take_left =
-        in_order(What<T>::value(x, from[left]), What<T>::value(x, from[right]));
-    // By arithmetic, as a branch that cannot be foreseen would cost more than all the rest.
-    *to++ = from[right ^ ((left ^ right) & -static_cast<int64_t>(take_left))];
+    const auto a = from[left], b = from[right];
+    const bool take_left = in_order(What<T>::value(x, a), What<T>::value(x, b));
+    *to++ = take_left ? a : b;
     left += take_left;
     right += !take_left;
   }
@@ -247,10 +247,9 @@ Kernel prepare_cumulative_sum(Call& call) {
   CHAINRULE_BY_TYPE(CHAINRULE_CUMULATIVE_SUM)
 }
 
-Kernel prepare_sort(Call& call) {
+Kernel prepare_sort(Call& call){
 #define CHAINRULE_SORT(T) sorter<T, Values>(call)
-  CHAINRULE_BY_TYPE(CHAINRULE_SORT)
-}
+    CHAINRULE_BY_TYPE(CHAINRULE_SORT)}
 
 Kernel prepare_argsort(Call& call) {
 #define CHAINRULE_ARGSORT(T) sorter<T, Indices>(call)

@@ -82,7 +82,7 @@ struct Max {
   }
   template <typename V>
   static V join(V total, V x) noexcept {
-    return (x <= total) | (total != total) ? total : x;  // a NaN wins, and stays
+    return ((x <= total) | (total != total)) ? total : x;  // a NaN wins, and stays
   }
 };
 
@@ -220,8 +220,7 @@ int64_t whole_columns(const T* x, T* y, const Problem& p, int64_t n) noexcept {
   int64_t c = 0;
   for (; c + width <= n; c += width) {
     Vec<Total> total[vectors];
-    join_columns<T, Op, vectors>(x + c, p, total,
-                                 [](const T* q) { return widened<T, Total>(q); });
+    join_columns<T, Op, vectors>(x + c, p, total, [](const T* q) { return widened<T, Total>(q); });
     for (int v = 0; v < vectors; ++v) {
       for (int64_t i = 0; i < kLanes<Total>; ++i) {
         y[c + v * kLanes<Total> + i] = static_cast<T>(total[v][i]);

@@ -1,5 +1,5 @@
-// Random shapes, the places of elements in them, and a check that tiles change no bit: for the tests
-// of kernels that move or join elements along axes.
+// Random shapes, the places of elements in them, and a check that tiles change no bit: for the
+// tests of kernels that move or join elements along axes.
 #pragma once
 
 #include "support.h"

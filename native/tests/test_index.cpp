@@ -48,7 +48,7 @@ void check_scatter_add(const KernelTable& table, int64_t rows, const Shape& row,
   for (int64_t i = 0; i < updates.size(); ++i)
     want[static_cast<size_t>(index.data<I>()[i / width] * width + i % width)] +=
         updates.data<T>()[i];
-  CHECK(std::memcmp(want.data(), y.raw(), want.size() * sizeof(T)) == 0);
+  CHECK(want.empty() || std::memcmp(want.data(), y.raw(), want.size() * sizeof(T)) == 0);
 }
 
 template <typename T, typename I>

@@ -162,10 +162,9 @@ template <typename T>
 void check_special(const KernelTable& table) {
   constexpr T infinity = std::numeric_limits<T>::infinity();
   constexpr T nan = std::numeric_limits<T>::quiet_NaN();
-  for (const std::vector<T>& row : {std::vector<T>{-infinity, -infinity, -infinity},
-                                    std::vector<T>{nan, infinity, nan},
-                                    std::vector<T>{infinity, nan, -infinity},
-                                    std::vector<T>{nan, nan, nan}}) {
+  for (const std::vector<T>& row :
+       {std::vector<T>{-infinity, -infinity, -infinity}, std::vector<T>{nan, infinity, nan},
+        std::vector<T>{infinity, nan, -infinity}, std::vector<T>{nan, nan, nan}}) {
     Array x({1, 3}, row), line({3}, row);
     for (Array* a : {&x, &line}) {
       check_argmax<T>(table, *a, static_cast<int64_t>(a->shape().size()) - 1);

@@ -46,7 +46,8 @@ void check_transpose(const KernelTable& table, const Shape& shape, const Shape& 
   check_moves<T>(table, {"transpose", {&x}, {&y}, {}, {}, {}, {{"axes", axes}}}, may_tile,
                  [&](const Shape& at) {
                    Shape source(at.size());
-                   for (size_t i = 0; i < at.size(); ++i) source[static_cast<size_t>(axes[i])] = at[i];
+                   for (size_t i = 0; i < at.size(); ++i)
+                     source[static_cast<size_t>(axes[i])] = at[i];
                    return place_of(source, shape);
                  });
 }
@@ -77,8 +78,8 @@ void check_slice(const KernelTable& table, const Shape& shape, Random& random) {
     cut.push_back((stop.back() - start.back() + step.back() - 1) / step.back());
   }
   Array x = numbers<T>(shape, 5, random.below(3)), y = result<T>(cut, random);
-  const Invocation run{"slice", {&x}, {&y}, {}, {}, {},
-                       {{"start", start}, {"stop", stop}, {"step", step}}};
+  const Invocation run{
+      "slice", {&x}, {&y}, {}, {}, {}, {{"start", start}, {"stop", stop}, {"step", step}}};
   check_moves<T>(table, run, !shape.empty() && cut[0] == shape[0], [&](const Shape& at) {
     Shape source;
     for (size_t i = 0; i < at.size(); ++i) source.push_back(start[i] + at[i] * step[i]);
@@ -156,10 +157,13 @@ template <typename T>
 void check_reshape(const KernelTable& table, const Shape& shape, Random& random) {
   Array x = numbers<T>(shape, 10, random.below(3)), flat = result<T>({x.size()}, random);
   Array again = result<T>(shape, random);
-  const auto same = [](int64_t i) { return [i](const Shape& at) { return at.empty() ? i : at[0]; }; };
+  const auto same = [](int64_t i) {
+    return [i](const Shape& at) { return at.empty() ? i : at[0]; };
+  };
   check_move<T>(table, {"reshape", {&x}, {&flat}, {}, {0}}, same(0));
   if (shape.empty()) return;
-  check_move<T>(table, {"reshape", {&x}, {&again}}, [&](const Shape& at) { return place_of(at, shape); });
+  check_move<T>(table, {"reshape", {&x}, {&again}},
+                [&](const Shape& at) { return place_of(at, shape); });
 }
 
 template <typename T>

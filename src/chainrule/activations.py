@@ -139,10 +139,10 @@ def tanh_shrink(x: Like) -> Value:
     return x - ops.tanh(x)
 
 
-def threshold(x: Like, threshold_value: float = 0.0, value: float = 0.0) -> Value:
-    """``x`` above `threshold_value`, else `value`."""
+def threshold(x: Like, threshold: float, default_value: float) -> Value:
+    """``x`` above `threshold`, else `default_value`."""
     x = ops.as_value(x)
-    return ops.where(x > threshold_value, x, float(value))
+    return ops.where(x > threshold, x, float(default_value))
 
 
 def sigmoid(x: Like) -> Value:

@@ -14,6 +14,9 @@ __all__ = ["normalize", "set_random_seed", "to_categorical"]
 def set_random_seed(seed: int) -> None:
     """Make everything random that follows (initial weights, shuffling, dropout) repeatable.
 
+    Without it every process begins with the same seed, so that a program run twice gives the same
+    numbers; for other numbers set another seed.
+
     The generators of Python and NumPy, which Keras seeds too, are left alone: chainrule never
     draws from them.
 

@@ -126,8 +126,11 @@ def _array_problem(source: ArraySource, settings: Settings) -> Problem:
     """Return the problem of predicting targets from arrays."""
     if source.y is None:
         raise DataError(f"{source.name!r} has no targets: an array y (or y_train) is needed")
+    if settings.target not in (None, source.target):
+        raise ArgumentError(f"{source.name!r} is arrays, not a table: leave out --target")
     column = as_column(source.y)
-    target = choose_target("y", column, settings.task)
+    task = source.task if settings.task == "auto" else settings.task
+    target = choose_target(source.target, column, task)
     y = target.encode(column)
     fit, held_out = _split(target, y, settings)
     x_fit = source.x[fit]

@@ -38,6 +38,8 @@ class ArraySource:
     y: Array | None
     x_test: Array | None = None
     y_test: Array | None = None
+    task: str = "auto"
+    target: str = "y"
 
 
 Source = TableSource | ArraySource
@@ -78,7 +80,7 @@ def _digits() -> ArraySource:
     from chainrule.datasets import digits
 
     (x, y), (x_test, y_test) = digits.load_data()
-    return ArraySource("digits", x, y, x_test, y_test)
+    return ArraySource("digits", x, y, x_test, y_test, "classification", "digit")
 
 
 def _arrays(path: Path) -> ArraySource:

@@ -78,8 +78,8 @@ def _target_line(target: Target) -> str:
         chosen, other = f"classification, {len(target.labels)} classes ({shown})", "regression"
     else:
         chosen, other = "regression", "classification"
-    how = "" if target.why == "as asked" else f" (otherwise: --task {other})"
-    return f"target {target.name!r}: {chosen}, {target.why}{how}"
+    how = f", {target.why} (otherwise: --task {other})" if target.why else ""
+    return f"target {target.name!r}: {chosen}{how}"
 
 
 def _rows_line(problem: Problem) -> str:

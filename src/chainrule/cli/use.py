@@ -35,20 +35,24 @@ class Trained:
     host: TablePreprocessing | None
     target: Target
 
-    def inputs(self, source: Source | Table) -> Array:
-        """Return what the model takes from a table or from arrays."""
-        if isinstance(source, ArraySource):
-            return self.samples(source.x)
-        table = source.table if isinstance(source, TableSource) else source
+    def open(self, data: str) -> Source:
+        """Return data of the kind that the model takes."""
+        source = open_source(data)
+        if isinstance(source, TableSource) and self.host is None:
+            raise DataError(f"the model takes arrays (.npz), but {data!r} is a table")
+        if isinstance(source, ArraySource) and self.host is not None:
+            raise DataError(f"the model takes a table (.csv, .parquet), but {data!r} is arrays")
+        return source
+
+    def rows(self, table: Table) -> Array:
+        """Return the rows of a table as the model takes them."""
         if self.host is None:
-            raise DataError("the model takes arrays (.npz), not a table")
+            raise DataError("the model takes arrays, not a table")
         self.host.check(table)
         return as_records({column.name: table[column.name] for column in self.host.columns})
 
     def samples(self, x: Array) -> Array:
         """Return samples that fit the model."""
-        if self.host is not None:
-            raise DataError("the model takes a table (.csv, .parquet), not arrays")
         expected = tuple(self.model.input_shape[1:])
         if x.shape[1:] != expected:
             raise ShapeError(f"the model takes samples of shape {expected}, not {x.shape[1:]}")
@@ -86,8 +90,8 @@ def _target(model: Model) -> Target:
 
 def evaluate(model: str, data: str) -> None:
     """Print how good a model is on data, their test part where they have one."""
-    trained, source = open_model(model), open_source(data)
-    inputs, y, notes = _measured(trained, source)
+    trained = open_model(model)
+    inputs, y, notes = _measured(trained, trained.open(data))
     for line in notes:
         click.echo(line)
     trivial = trivial_answer(trained.target, y[y >= 0] if trained.target.labels else y)
@@ -100,13 +104,13 @@ def _measured(trained: Trained, source: Source) -> tuple[Array, Array, list[str]
     target = trained.target
     if isinstance(source, TableSource):
         table, notes = with_target(source.table, target.name)
-        return trained.inputs(table), *_known(target, table[target.name], notes)
+        return trained.rows(table), *_known(target, table[target.name], notes)
     test = test_part(source, target)
     if test is not None:
         return trained.samples(test.x), test.y, [f"the test set of {source.name}"]
     if source.y is None:
         raise DataError(f"{source.name!r} has no targets: an array y (or y_test) is needed")
-    return trained.inputs(source), *_known(target, as_column(source.y), [])
+    return trained.samples(source.x), *_known(target, as_column(source.y), [])
 
 
 def _known(target: Target, column: Array, notes: list[str]) -> tuple[Array, list[str]]:
@@ -126,8 +130,12 @@ def _known(target: Target, column: Array, notes: list[str]) -> tuple[Array, list
 
 def predict(model: str, data: str, output: str | None) -> None:
     """Write what a model predicts for each row of data as CSV."""
-    trained, source = open_model(model), open_source(data)
-    outputs = trained.outputs(trained.inputs(source))
+    trained = open_model(model)
+    source = trained.open(data)
+    inputs = (
+        trained.rows(source.table) if isinstance(source, TableSource) else trained.samples(source.x)
+    )
+    outputs = trained.outputs(inputs)
     text = _csv(_predictions(trained.target, outputs))
     if output is None:
         sys.stdout.write(text)

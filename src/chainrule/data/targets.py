@@ -25,7 +25,6 @@ from chainrule.errors import ArgumentError, DataError
 TASKS = ("auto", "classification", "regression")
 MOST_CLASSES = 100
 _FEW = 20
-_ASKED = "as asked"
 # Rows that each of a few whole numbers must have to be a class: fewer if they count from 0 or 1.
 _ROWS_PER_CODE, _ROWS_PER_VALUE = 5, 20
 
@@ -91,7 +90,7 @@ def choose_target(name: str, column: Column, task: str = "auto") -> Target:
     if task == "auto":
         task, why = _guess(distinct, len(column))
     else:
-        why = _ASKED
+        why = ""
     if task == "classification":
         return _classes(name, distinct, counts, why)
     return _numbers(name, column, distinct, why)
@@ -128,7 +127,7 @@ def _classes(name: str, distinct: Sequence[Any], counts: Sequence[int], why: str
     for value, count in zip(distinct, counts, strict=True):
         rows[to_text(value) or ""] += count
     total = sum(rows.values())
-    if (why != _ASKED and len(rows) > MOST_CLASSES) or len(rows) > max(_FEW, total // 2):
+    if (why and len(rows) > MOST_CLASSES) or len(rows) > max(_FEW, total // 2):
         raise DataError(
             f"the target {name!r} has {len(rows)} classes in {total} rows, too many to learn: "
             f"choose another --target or merge rare classes (--task classification allows "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from chainrule.plan import Call, Plan
 from chainrule.plan.plan import nbytes
 
 
+@cache
 def core_count() -> int:
-    """Return the processors this process may run on."""
+    """Return the processors this process may run on, as they were when first asked for."""
     return int(_native.core_count())
 
 

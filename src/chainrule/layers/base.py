@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -124,6 +126,8 @@ class Layer:
             self.build_for(_batchless(inputs.shape))
         chosen = scope.training() if training is None else training
         with scope.enter(self.label), scope.blame(self.label):
+            if not _takes_training(type(self).call):
+                return self.call(inputs)
             return self.call(inputs, training=chosen)
 
     def build_for(self, input_shape: Shape) -> None:
@@ -237,6 +241,13 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{self.label}>"
+
+
+@cache
+def _takes_training(call: Callable[..., Any]) -> bool:
+    """Return whether a layer's `call` asks whether it is training; a user's own need not."""
+    parameters = inspect.signature(call).parameters
+    return "training" in parameters or any(p.kind == p.VAR_KEYWORD for p in parameters.values())
 
 
 def _batchless(shape: Sequence[int]) -> Shape:

@@ -153,7 +153,7 @@ class Dense(Layer):
             raise ShapeError(f"x has shape {list(x.shape)}; expected (n, {k})")
         axes = ["n", *(f"a{i}" for i in range(1, x.ndim - 1)), "k"]
         named = ", ".join(f"{a}={n}" for a, n in zip(axes, x.shape, strict=True))
-        where = f"   {x.name}" if x.name else ""
+        where = f"   {x.name}" if x.name and x.constant is None else ""
         raise ShapeError(
             f"axis `k` is {x.shape[-1]} in x but {k} in the kernel.\n"
             f"  x      : [{named}]{where}\n"

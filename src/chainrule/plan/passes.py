@@ -69,7 +69,7 @@ def fold_constants(outputs: list[Value]) -> list[Value]:
     """Replace nodes that depend on constants alone by their values."""
 
     def rule(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
-        if any(a.constant is None for a in arguments) or node.op.checks:
+        if not arguments or any(a.constant is None for a in arguments) or node.op.checks:
             return None
         if sum(y.size for y in node.outputs) > _FOLD_LIMIT:
             return None
@@ -181,4 +181,11 @@ def _with_activation(
     return apply("dense", y.arguments, {"activation": node.op.name}, y.path)
 
 
-PASSES: tuple[Pass, ...] = (merge_equal, fold_constants, simplify, fuse_dense, merge_equal)
+PASSES: tuple[Pass, ...] = (
+    merge_equal,
+    simplify,  # before folding, which would turn a number spread over an array into an array
+    fold_constants,
+    simplify,
+    fuse_dense,
+    merge_equal,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Sequence
 
 from chainrule.errors import GraphError
@@ -23,15 +24,15 @@ def verify_plan(plan: Plan) -> None:
     for phase in plan.phases:
         fresh: dict[tuple[str, int], int] = {}
         for loop in phase:
-            mine = dict(written)
+            mine: dict[tuple[str, int], int] = {}
             for call in loop.calls:
-                _verify_call(plan, loop, call, mine)
+                _verify_call(plan, loop, call, ChainMap(mine, written))
             fresh.update({k: v for k, v in mine.items() if k[0] == "arena"})
         written.update(fresh)
 
 
 def _verify_call(
-    plan: Plan, loop: PlannedLoop, call: Call, written: dict[tuple[str, int], int]
+    plan: Plan, loop: PlannedLoop, call: Call, written: ChainMap[tuple[str, int], int]
 ) -> None:
     for i, operand in enumerate(call.operands):
         place, size = operand.place, _bytes(loop, operand)
