@@ -199,6 +199,7 @@ def _indices() -> list[Case]:
         Case("take", joined(normal((9, 4)), integers((5,), 9))),
         Case("take", joined(normal((9,)), integers((2, 3), 9, "int32"))),
         Case("take", joined(normal((9, 2, 3)), integers((0,), 9))),
+        Case("take", joined(normal((9, 4)), integers((), 9))),
         Case("scatter_add", joined(integers((6,), 4), normal((6, 3))), {"rows": 4}),
         Case("scatter_add", joined(integers((2, 5), 7), normal((2, 5))), {"rows": 7}),
         Case("one_hot", integers((6,), 7), {"depth": 5, "dtype": "float32"}, smooth=False),
@@ -247,3 +248,53 @@ CASES = [
     *_elementwise(), *_reductions(), *_shapes(), *_products(), *_indices(), *_classes(),
     *_updates(),
 ]  # fmt: skip
+
+# Enough work for several threads; the matrices' sizes are no multiples of a tile.
+LARGE = [
+    Case("exp", normal((3000, 301))),
+    Case("multiply", normal((2001, 701), (2001, 701))),
+    Case("reduce_sum", normal((3001, 701)), {"axes": (1,)}, tolerance=1e-3),
+    Case("reduce_sum", normal((3001, 701)), {"axes": (0,)}, tolerance=1e-3),
+    Case("reduce_max", normal((40, 2001, 31)), {"axes": (0, 2)}),
+    Case("cumulative_sum", normal((3001, 301)), {"axis": 1, "reverse": False}, tolerance=1e-3),
+    Case("sort", normal((2001, 101))),
+    Case("transpose", normal((1501, 1003)), {"axes": (1, 0)}),
+    Case(
+        "matmul",
+        normal((1001, 257), (257, 303)),
+        {"transpose_x": False, "transpose_w": False},
+        tolerance=1e-3,
+    ),
+    Case(
+        "matmul",
+        normal((1001, 257), (1001, 303)),
+        {"transpose_x": True, "transpose_w": False},
+        tolerance=1e-3,
+    ),
+    Case(
+        "batch_matmul",
+        normal((65, 60, 70), (65, 70, 50)),
+        {"transpose_x": False, "transpose_w": False},
+        tolerance=1e-3,
+    ),
+    Case("dense", normal((1001, 257), (257, 303), (303,)), {"activation": "tanh"}, tolerance=1e-3),
+    Case("softmax", normal((3001, 301))),
+    Case("sparse_softmax_cross_entropy", joined(normal((3001, 301)), integers((3001,), 301))),
+    Case("take", joined(normal((501, 301)), integers((4001,), 501))),
+    Case(
+        "scatter_add",
+        joined(integers((4001,), 501), normal((4001, 301))),
+        {"rows": 501},
+        tolerance=1e-4,
+    ),
+    Case(
+        "random_normal",
+        integers((2,), 2**31),
+        {"shape": (1001, 301), "stream": 1, "dtype": "float32"},
+    ),
+    Case(
+        "adam_update",
+        joined(normal((1001, 301), (1001, 301), (1001, 301)), positive((1001, 301), ())),
+        {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+    ),
+]

@@ -114,7 +114,7 @@ void follow(void* context, int me) noexcept {
   const auto count = static_cast<int64_t>(phases.size());
   int64_t number = 0;
   for (;;) {
-    const int now = run.begun.wait_while(low_bits(number), spin_of_helper(run.members));
+    const int now = run.begun.wait_while(low_bits(number), spin_within_run(run.members));
     if (run.over.load(std::memory_order_acquire)) return;
     number +=
         static_cast<int64_t>(static_cast<uint32_t>(now) - static_cast<uint32_t>(low_bits(number)));
@@ -136,7 +136,7 @@ void lead_phase(Lead& lead, const Phase& phase) noexcept {
   run.begun.store(low_bits(++lead.begun));
   share_phase(run, phase, lead.begun, 0);
   const int all = low_bits(lead.tiles);
-  const Spin spin = spin_of_caller(run.members);
+  const Spin spin = spin_within_run(run.members);
   for (int done = run.done.load(); done != all;) done = run.done.wait_while(done, spin);
 }
 

@@ -42,6 +42,7 @@ class Team {
 // spin on it.
 Spin spin_of_caller(int members) noexcept;
 Spin spin_of_helper(int members) noexcept;
+Spin spin_within_run(int members) noexcept;
 
 // Counts the forks between the first process and this one; what threads did before is void after
 // it.

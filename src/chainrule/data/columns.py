@@ -18,6 +18,7 @@ from chainrule.data.tables import (
     factorize,
     is_missing,
     parse_number,
+    plain_numbers,
     to_codes,
     to_numbers,
     to_text,
@@ -25,6 +26,7 @@ from chainrule.data.tables import (
 from chainrule.errors import DataError
 
 Matrix = NDArray[np.float32]
+Numbers = NDArray[np.float64]
 
 LARGEST_VOCABULARY = 100
 # A text column is taken for names or ids when its rows are nearly all different.
@@ -163,26 +165,32 @@ def choose_features(table: Table, names: Iterable[str]) -> Features:
 
 def _choose(name: str, column: Column) -> FeatureColumn | str:
     """Return what one column is, or why it is left out."""
+    plain = plain_numbers(column)
+    if plain is not None:
+        return _number_column(name, plain, ".")
     distinct, codes = factorize(column)
-    counts = np.bincount(codes, minlength=len(distinct)).tolist()
-    present = [(v, n) for v, n in zip(distinct, counts, strict=True) if not is_missing(v)]
-    if not present:
-        return "it is empty"
+    counts = np.bincount(codes, minlength=len(distinct))
     decimal = decimal_mark(distinct)
-    if _is_numeric(present, decimal):
-        return _number_column(name, to_numbers(column, decimal), decimal)
-    return _category_column(name, present, len(column))
+    parsed = [parse_number(value, decimal) for value in distinct]
+    values = np.array([np.nan if number is None else number for number in parsed])
+    is_text = np.array([number is None for number in parsed], bool)
+    if not _is_numeric(values, is_text, counts):
+        known = [
+            (v, n) for v, n in zip(distinct, counts.tolist(), strict=True) if not is_missing(v)
+        ]
+        return _category_column(name, known, len(column))
+    return _number_column(name, values[codes], decimal)
 
 
-def _is_numeric(present: Sequence[tuple[Any, int]], decimal: str) -> bool:
-    """Return whether the values are numbers, but for a few slips in a column of many."""
-    rows = sum(count for _, count in present)
-    numbers = sum(count for v, count in present if parse_number(v, decimal) is not None)
-    share = 1.0 if len(present) <= _FEW else _NUMBER_SHARE
-    return numbers >= share * rows
+def _is_numeric(values: Numbers, is_text: NDArray[np.bool_], counts: NDArray[np.int64]) -> bool:
+    """Return whether the distinct values are numbers, but for a few slips in a column of many."""
+    is_number = ~np.isnan(values)
+    numbers, texts = counts[is_number].sum(), counts[is_text].sum()
+    few = is_number.sum() + is_text.sum() <= _FEW
+    return bool(texts == 0 or (not few and numbers >= _NUMBER_SHARE * (numbers + texts)))
 
 
-def _number_column(name: str, values: NDArray[np.float64], decimal: str) -> FeatureColumn | str:
+def _number_column(name: str, values: Numbers, decimal: str) -> FeatureColumn | str:
     """Return the description of numbers, with NaN where they are missing."""
     known = values[~np.isnan(values)]
     if known.size == 0:
@@ -198,7 +206,7 @@ def _number_column(name: str, values: NDArray[np.float64], decimal: str) -> Feat
     return NumberColumn(name, float(known.mean()), scale, indicator, decimal)
 
 
-def _numbers_rows(name: str, values: NDArray[np.float64]) -> bool:
+def _numbers_rows(name: str, values: Numbers) -> bool:
     """Return whether the name is one of numberings, and the values different whole numbers.
 
     ``column_1`` is a first column without a name; there the numbers must follow each other.

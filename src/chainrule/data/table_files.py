@@ -17,7 +17,7 @@ from chainrule.data.tables import Table, as_column, parse_number
 from chainrule.errors import DataError, FileError, missing_package
 
 _DELIMITERS = ",;\t|"
-_SNIFFED_LINES = 50
+_SNIFFED_LINES, _SNIFFED_CHARACTERS = 50, 100_000
 # GB 18030 reads nearly any bytes: tried only after UTF-8, which reads nearly no others' bytes.
 _ENCODINGS = ("utf-8", "gb18030", "cp1252")
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -124,7 +124,8 @@ def _decoded(content: bytes, name: str) -> tuple[str, str]:
 
 def _sniffed_delimiter(text: str) -> str:
     """Return the character that cuts the first lines into most fields, equally many in each."""
-    return max(_DELIMITERS, key=lambda delimiter: _agreement(text, delimiter))
+    head = text[:_SNIFFED_CHARACTERS]
+    return max(_DELIMITERS, key=lambda delimiter: _agreement(head, delimiter))
 
 
 def _agreement(text: str, delimiter: str) -> tuple[float, int]:

@@ -135,40 +135,32 @@ def _equals_itself(value: Any) -> bool:
         return False
 
 
-def missing_rows(column: Column) -> NDArray[np.bool_]:
-    """Return for each row whether the value is missing; infinities of numbers count as missing."""
-    if column.dtype.kind in "biuf":
-        return ~np.isfinite(column)
-    distinct, codes = factorize(column)
-    return _spread([is_missing(value) for value in distinct], codes, bool)
-
-
 def parse_number(value: Any, decimal: str = ".") -> float | None:
     """Return the number that a value stands for, NaN for a missing one, ``None`` for no number."""
-    if is_missing(value):
-        return math.nan
-    if isinstance(value, str):
-        return _parse_text(value.strip(), decimal)
     try:
+        # First, since nearly all values of a column of numbers are such.
         number = float(value)
     except (TypeError, ValueError):
-        return None
+        if is_missing(value):
+            return math.nan
+        return _parse_form(value.strip(), decimal) if isinstance(value, str) else None
+    if isinstance(value, str) and "_" in value:
+        return None  # Python reads 1_000 as a number; in a table it is a code
     return number if math.isfinite(number) else math.nan
 
 
-def _parse_text(text: str, decimal: str) -> float | None:
-    """Return the number written in a text, with ``1,234.5`` or, for a comma, ``1.234,5`` read."""
+def _parse_form(text: str, decimal: str) -> float | None:
+    """Return the number written like ``1,234.5`` or, where the comma is decimal, ``1.234,5``."""
     if decimal == "," and _DECIMAL_COMMA.fullmatch(text):
         text = text.replace(".", "").replace(",", ".")
     elif _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
+    else:
+        return None
     try:
-        number = float(text)
+        return float(text)
     except ValueError:
         return None
-    if "_" in text:
-        return None  # Python reads 1_000 as a number; in a table it is a code
-    return number if math.isfinite(number) else math.nan
 
 
 def decimal_mark(distinct: Iterable[Any]) -> str:
@@ -181,12 +173,26 @@ def decimal_mark(distinct: Iterable[Any]) -> str:
 
 def to_numbers(column: Column, decimal: str = ".") -> NDArray[np.float64]:
     """Return the column as float64; what is missing, infinite or no number is NaN."""
-    if column.dtype.kind in "biuf":
-        numbers = column.astype(np.float64)
-        return np.where(np.isfinite(numbers), numbers, np.nan)
+    numbers = plain_numbers(column)
+    if numbers is not None:
+        return numbers
     distinct, codes = factorize(column)
     parsed = (parse_number(value, decimal) for value in distinct)
     return _spread([math.nan if x is None else x for x in parsed], codes, np.float64)
+
+
+def plain_numbers(column: Column) -> NDArray[np.float64] | None:
+    """Return the column as float64 when each value is plainly a number, else None.
+
+    It gives what `parse_number` gives, without a call for each value.
+    """
+    try:
+        if column.dtype == object and "_" in "".join(column.tolist()):
+            return None
+        numbers = column.astype(np.float64)
+    except (TypeError, ValueError):
+        return None
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def to_text(value: Any) -> str | None:

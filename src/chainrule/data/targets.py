@@ -157,12 +157,15 @@ def _numbers(name: str, column: Column, distinct: Sequence[Any], why: str) -> Ta
 
 def has_target(column: Column) -> NDArray[np.bool_]:
     """Return which rows have a value in the target column."""
+    if column.dtype.kind in "biuf":
+        return np.isfinite(column)
     distinct, codes = factorize(column)
-    present = [not is_missing(v) and not _infinite(v) for v in distinct]
+    present = [not is_missing(value) and not _is_infinite(value) for value in distinct]
     return np.asarray(present, bool)[codes] if len(codes) else np.zeros(0, bool)
 
 
-def _infinite(value: Any) -> bool:
+def _is_infinite(value: Any) -> bool:
+    """Return whether a value is a number without bounds, which `parse_number` takes for none."""
     number = parse_number(value)
     return number is not None and number != number
 

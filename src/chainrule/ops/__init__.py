@@ -15,13 +15,10 @@ from chainrule.ops.arrays import (
     argsort,
     concatenate,
     cumsum,
-    dense,
-    dot,
     expand_dims,
     flip,
     log_softmax,
     logsumexp,
-    matmul,
     max,
     mean,
     min,
@@ -34,7 +31,6 @@ from chainrule.ops.arrays import (
     size,
     softmax,
     sort,
-    split,
     squeeze,
     stack,
     std,
@@ -101,6 +97,8 @@ from chainrule.ops.functions import (
     true_divide,
     where,
 )
+from chainrule.ops.indexing import split
+from chainrule.ops.products import dense, dot, matmul
 
 random = SimpleNamespace(uniform=draws.uniform, normal=draws.normal, bernoulli=draws.bernoulli)
 operators.install()

@@ -1,11 +1,10 @@
-"""Friendly functions on whole arrays: reductions, shapes, products, indexing, creation."""
+"""Friendly functions on whole arrays: reductions, orders and shapes."""
 
 from __future__ import annotations
 
-import builtins
-import itertools
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,14 @@ import numpy as np
 from chainrule import dtypes
 from chainrule.errors import ShapeError
 from chainrule.graph import Value
-from chainrule.ops import checks, contraction, fused, reduce
+from chainrule.ops import checks, fused, reduce
 from chainrule.ops import functions as f
 from chainrule.ops.convert import (
     all_axes,
     as_value,
-    broadcast_to,
     cast,
     common_dtype,
-    joint_shape,
+    counted,
     one_axis,
 )
 from chainrule.ops.shape import (
@@ -35,9 +33,6 @@ from chainrule.ops.shape import (
 )
 from chainrule.ops.shape import (
     reverse as shape_reverse,
-)
-from chainrule.ops.shape import (
-    slice_ as shape_slice,
 )
 from chainrule.ops.shape import (
     stop_gradient as shape_stop_gradient,
@@ -58,8 +53,7 @@ def _kept(x: Value, axes: tuple[int, ...], result: Value, keepdims: bool) -> Val
 
 def sum(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
     """The sum over `axis`; over all axes by default."""
-    x = as_value(x)
-    x = cast(x, "int64") if x.dtype in ("bool", "uint8") else x
+    x = counted(x)
     axes = all_axes(axis, x.ndim)
     result = x
     if 0 in axes and len(axes) > 1:  # the trailing axes first: that part can be shared by threads
@@ -70,10 +64,14 @@ def sum(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
     return _kept(x, axes, result, keepdims)
 
 
+def _floating(x: Like) -> Value:
+    x = as_value(x)
+    return x if dtypes.is_float(x.dtype) else cast(x, dtypes.floatx())
+
+
 def mean(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
     """The mean over `axis`."""
-    x = as_value(x)
-    x = x if dtypes.is_float(x.dtype) else cast(x, dtypes.floatx())
+    x = _floating(x)
     count = math.prod(x.shape[i] for i in all_axes(axis, x.ndim))
     if count == 0:
         raise ShapeError(f"the mean over no elements: shape {list(x.shape)}, axis {axis}")
@@ -93,7 +91,7 @@ def std(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
 
 def max(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
     """The largest element over `axis`."""
-    x = as_value(x)
+    x = counted(x)
     axes = all_axes(axis, x.ndim)
     return _kept(x, axes, reduce.reduce_max(x, axes=axes) if axes else x, keepdims)
 
@@ -115,7 +113,7 @@ def all(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
 
 def argmax(x: Like, axis: int | None = None, keepdims: bool = False) -> Value:
     """The index of the first maximum along `axis`; in the flat array by default."""
-    x = as_value(x)
+    x = counted(x)
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     axis = one_axis(axis, x.ndim)
@@ -129,23 +127,24 @@ def argmin(x: Like, axis: int | None = None, keepdims: bool = False) -> Value:
 
 def cumsum(x: Like, axis: int = -1) -> Value:
     """The running sum along `axis`."""
-    x = as_value(x)
+    x = counted(x)
     result: Value = reduce.cumulative_sum(x, axis=one_axis(axis, x.ndim), reverse=False)
     return result
 
 
 def sort(x: Like, axis: int = -1) -> Value:
     """The elements in ascending order along `axis`."""
-    return _lines(reduce.sort, as_value(x), axis)
+    return _lines(reduce.sort, counted(x), axis)
 
 
 def argsort(x: Like, axis: int = -1) -> Value:
     """The order that sorts `axis`."""
-    return _lines(reduce.argsort, as_value(x), axis)
+    return _lines(reduce.argsort, counted(x), axis)
 
 
 def _lines(op: Any, x: Value, axis: int) -> Value:
     """Apply an operation on the last axis of arrays of two axes or more along any axis."""
+    axis = one_axis(axis, x.ndim)
     if x.ndim == 1:
         return reshape(op(reshape(x, (1, x.size))), x.shape)
     return swapaxes(op(swapaxes(x, axis, -1)), axis, -1)
@@ -153,9 +152,10 @@ def _lines(op: Any, x: Value, axis: int) -> Value:
 
 def logsumexp(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
     """``log(sum(exp(x)))`` without overflow."""
-    x = as_value(x)
+    x = _floating(x)
     axes = all_axes(axis, x.ndim)
     top = stop_gradient(max(x, axes, keepdims=True))
+    top = f.where(f.isfinite(top), top, 0.0)  # inf - inf would be NaN
     total = f.add(f.log(sum(f.exp(f.subtract(x, top)), axes, keepdims=True)), top)
     return total if keepdims else squeeze(total, axes)
 
@@ -166,9 +166,13 @@ def logsumexp(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
 def reshape(x: Like, newshape: Sequence[int] | int) -> Value:
     """The same elements in another shape; one size may be -1."""
     x = as_value(x)
-    given = [int(n) for n in (newshape if isinstance(newshape, Sequence) else (newshape,))]
-    if -1 in given:
+    given = [int(n) for n in (newshape if isinstance(newshape, Iterable) else (newshape,))]
+    if given.count(-1) == 1:
         rest = math.prod(n for n in given if n != -1)
+        if rest and x.size % rest:
+            raise ShapeError(
+                f"reshape: {x.size} elements of shape {list(x.shape)} do not fit {given}"
+            )
         given[given.index(-1)] = x.size // rest if rest else 0
     result: Value = x if tuple(given) == x.shape else shape_reshape(x, shape=tuple(given))
     return result
@@ -214,6 +218,8 @@ def concatenate(xs: Sequence[Like], axis: int = -1) -> Value:
     values = [as_value(x) for x in xs]
     if not values:
         raise ShapeError("concatenate: no arrays")
+    dtype = functools.reduce(common_dtype, [v.dtype for v in values])
+    values = [cast(v, dtype) for v in values]
     result: Value = shape_concatenate(*values, axis=one_axis(axis, values[0].ndim))
     return result
 
@@ -221,6 +227,8 @@ def concatenate(xs: Sequence[Like], axis: int = -1) -> Value:
 def stack(xs: Sequence[Like], axis: int = 0) -> Value:
     """The arrays along a new axis."""
     values = [as_value(x) for x in xs]
+    if not values:
+        raise ShapeError("stack: no arrays")
     at = one_axis(axis, values[0].ndim + 1)
     return concatenate([expand_dims(v, at) for v in values], at)
 
@@ -232,120 +240,17 @@ def flip(x: Like, axis: Axis = None) -> Value:
     return result
 
 
-def split(x: Like, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Value]:
-    """Equal parts along `axis`, or parts that begin at the given indices."""
-    x = as_value(x)
-    axis = one_axis(axis, x.ndim)
-    n = x.shape[axis]
-    if isinstance(indices_or_sections, int):
-        if indices_or_sections < 1 or n % indices_or_sections:
-            raise ShapeError(f"split: {n} rows do not make {indices_or_sections} equal parts")
-        size = n // indices_or_sections
-        cuts = list(range(0, n + 1, builtins.max(size, 1)))
-    else:
-        cuts = [0, *indices_or_sections, n]
-    whole: list[Any] = [slice(None)] * x.ndim
-    return [
-        getitem(x, (*whole[:axis], slice(a, b), *whole[axis + 1 :]))
-        for a, b in itertools.pairwise(cuts)
-    ]
-
-
 def pad(x: Like, pad_width: Any, constant_values: float = 0.0) -> Value:
     """`constant_values` before and behind each axis, as in ``numpy.pad``."""
     x = as_value(x)
-    widths = np.broadcast_to(np.asarray(pad_width, np.int64), (x.ndim, 2)).tolist()
+    try:
+        widths = np.broadcast_to(np.asarray(pad_width, np.int64), (x.ndim, 2)).tolist()
+    except ValueError:
+        raise ShapeError(
+            f"pad: {pad_width} is not a pair (before, behind) for each of the {x.ndim} axes"
+        ) from None
     low, high = tuple(a for a, _ in widths), tuple(b for _, b in widths)
     result: Value = shape_pad(x, low=low, high=high, value=float(constant_values))
-    return result
-
-
-def getitem(x: Value, key: Any) -> Value:
-    """``x[key]`` for integers, slices with a positive step, ``None`` and ``...``."""
-    keys = list(key) if isinstance(key, tuple) else [key]
-    if builtins.any(isinstance(k, Value | np.ndarray | list) for k in keys):
-        if len(keys) == 1:
-            from chainrule.ops.creation import take
-
-            return take(x, keys[0], axis=0)
-        raise ShapeError("an array as index must stand alone: use take")
-    given = builtins.sum(k is not None and k is not Ellipsis for k in keys)
-    if Ellipsis not in keys:
-        keys.append(Ellipsis)
-    at = keys.index(Ellipsis)
-    keys[at : at + 1] = [slice(None)] * (x.ndim - given)
-    if given > x.ndim:
-        raise ShapeError(f"{given} indices for an array of shape {list(x.shape)}")
-    return _sliced(x, keys)
-
-
-def _sliced(x: Value, keys: list[Any]) -> Value:
-    start, stop, step, shape = [], [], [], []
-    sizes = iter(x.shape)
-    for key in keys:
-        if key is None:
-            shape.append(1)
-            continue
-        n = next(sizes)
-        if isinstance(key, slice):
-            a, b, s = key.indices(n)
-            if s < 1:
-                raise ShapeError("a slice needs a positive step: use flip")
-            b = builtins.max(a, b)
-            shape.append(-(-(b - a) // s))
-        else:
-            a = one_axis(int(key), n)
-            b, s = a + 1, 1
-        start.append(a)
-        stop.append(b)
-        step.append(s)
-    cut = shape_slice(x, start=tuple(start), stop=tuple(stop), step=tuple(step))
-    return reshape(cut, shape)
-
-
-# Products.
-
-
-def matmul(x1: Like, x2: Like) -> Value:
-    """The product of matrices, or of stacks of them; a vector counts as a row or a column."""
-    x, w = as_value(x1), as_value(x2)
-    dtype = common_dtype(x.dtype, w.dtype)
-    x, w = cast(x, dtype), cast(w, dtype)
-    if x.ndim == 0 or w.ndim == 0:
-        raise ShapeError("matmul needs arrays of at least one axis: use multiply")
-    if x.ndim == 1:
-        return squeeze(matmul(expand_dims(x, 0), w), -2)
-    if w.ndim == 1:
-        return squeeze(matmul(x, expand_dims(w, 1)), -1)
-    result: Value
-    if x.ndim == 2 and w.ndim == 2:
-        result = contraction.matmul(x, w)
-    elif w.ndim == 2:
-        flat = contraction.matmul(reshape(x, (-1, x.shape[-1])), w)
-        result = reshape(flat, (*x.shape[:-1], w.shape[-1]))
-    else:
-        result = _stacked(x, w)
-    return result
-
-
-def _stacked(x: Value, w: Value) -> Value:
-    lead = joint_shape(x.shape[:-2], w.shape[:-2])
-    x, w = broadcast_to(x, (*lead, *x.shape[-2:])), broadcast_to(w, (*lead, *w.shape[-2:]))
-    n = math.prod(lead)
-    y = contraction.batch_matmul(reshape(x, (n, *x.shape[-2:])), reshape(w, (n, *w.shape[-2:])))
-    return reshape(y, (*lead, x.shape[-2], w.shape[-1]))
-
-
-def dot(x1: Like, x2: Like) -> Value:
-    """The product of two vectors or two matrices."""
-    return matmul(x1, x2)
-
-
-def dense(x: Like, kernel: Like, bias: Like, activation: str = "linear") -> Value:
-    """``activation(x @ kernel + bias)`` in one operation, for x of two axes."""
-    result: Value = fused.dense(
-        as_value(x), as_value(kernel), as_value(bias), activation=activation
-    )
     return result
 
 
@@ -356,9 +261,7 @@ def stop_gradient(x: Like) -> Value:
 
 
 def _along(op: Any, x: Like, axis: int) -> Value:
-    x = as_value(x)
-    x = x if dtypes.is_float(x.dtype) else cast(x, dtypes.floatx())
-    return _lines(op, x, axis)
+    return _lines(op, _floating(x), axis)
 
 
 def softmax(x: Like, axis: int = -1) -> Value:

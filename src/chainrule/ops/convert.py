@@ -49,6 +49,12 @@ def common_dtype(left: str, right: str) -> str:
     return dtypes.name_of(np.promote_types(left, right))
 
 
+def counted(x: Any) -> Value:
+    """Return x in a dtype that arithmetic is done in: small integers and truths become int64."""
+    x = as_value(x)
+    return cast(x, "int64") if x.dtype in ("bool", "uint8") else x
+
+
 def pair(x: Any, y: Any) -> tuple[Value, Value]:
     """Return both as values of one dtype and one shape.
 

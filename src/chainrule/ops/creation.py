@@ -8,23 +8,34 @@ from typing import Any
 import numpy as np
 
 from chainrule import dtypes
-from chainrule.graph import Value
+from chainrule.errors import ArgumentError, DTypeError
+from chainrule.graph import Value, Variable
 from chainrule.ops import index
 from chainrule.ops.arrays import reshape, transpose
-from chainrule.ops.convert import as_value, cast, one_axis
+from chainrule.ops.convert import as_value, cast, counted, one_axis
 from chainrule.ops.shape import fill
 
 Like = Any
 
 
 def take(x: Like, indices: Like, axis: int | None = 0) -> Value:
-    """The rows of x with these numbers, along `axis`."""
+    """The rows of x with these numbers, along `axis`; in the flat array where it is ``None``.
+
+    Numbers given as an array may be negative and count from the end. Those that a step computes
+    (values) count from 0, and a run stops at one that is no row.
+
+    Raises
+    ------
+    ArgumentError
+        For a number outside of the axis.
+    DTypeError
+        For a mask: how many rows it selects is not known.
+    """
     x = as_value(x)
-    numbers = as_value(indices)
-    numbers = numbers if numbers.dtype in dtypes.INTEGERS else cast(numbers, "int64")
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     axis = one_axis(axis, x.ndim)
+    numbers = _row_numbers(indices, x.shape[axis])
     if axis:
         order = [axis, *(i for i in range(x.ndim) if i != axis)]
         rows = index.take(transpose(x, order), numbers)
@@ -34,10 +45,27 @@ def take(x: Like, indices: Like, axis: int | None = 0) -> Value:
     return result
 
 
+def _row_numbers(indices: Like, n: int) -> Value:
+    """Return row numbers as integers, those known now counted from the front and checked."""
+    numbers = as_value(indices)
+    if numbers.dtype == "bool":
+        raise DTypeError("rows are taken by number, not by a mask: use where")
+    numbers = numbers if numbers.dtype in dtypes.INTEGERS else cast(numbers, "int64")
+    if isinstance(indices, Value | Variable):
+        return numbers
+    known = np.asarray(numbers)
+    outside = known[(known < -n) | (known >= n)]
+    if outside.size:
+        raise ArgumentError(f"take: no row {outside[0]} in an axis of size {n}")
+    return as_value(known % n) if outside.size < known.size else numbers
+
+
 def scatter_add(indices: Like, updates: Like, rows: int) -> Value:
     """An array of `rows` rows to which each update was added at its index."""
-    result: Value = index.scatter_add(as_value(indices), as_value(updates), rows=rows)
-    return result
+    at, values = as_value(indices), counted(updates)
+    at = at if at.dtype in dtypes.INTEGERS else cast(at, "int64")
+    kind = values.dtype if dtypes.is_float(values.dtype) else "float64"
+    return cast(index.scatter_add(at, cast(values, kind), rows=rows), values.dtype)
 
 
 def one_hot(x: Like, num_classes: int, axis: int = -1, dtype: str | None = None) -> Value:

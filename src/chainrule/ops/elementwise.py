@@ -6,10 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.dtypes import Array
-from chainrule.graph import Value, primitive
+from chainrule.dtypes import Array, is_float
+from chainrule.errors import DTypeError
+from chainrule.graph import Spec, Value, primitive
+from chainrule.ops.logic import equal, less, logical_and
+from chainrule.ops.shape import fill
 
 _QUIET = {"all": "ignore"}
+
+
+def _zero(x: Value) -> Value:
+    """Return zeros like x; ``x * 0`` would be NaN where x is infinite."""
+    result: Value = fill(shape=x.shape, value=0.0, dtype=x.dtype)
+    return result
+
+
+def _floats(x: Spec, y: Spec) -> Spec:
+    if not is_float(x.dtype):
+        raise DTypeError(f"only floats are divided or raised to a power, not {x.dtype}: cast them")
+    return x
 
 
 @primitive("*s -> *s", elementwise=True)
@@ -68,7 +83,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (divide(scale(g, factor=0.5), y),)
 
 
-@primitive("*s -> *s", elementwise=True, cost=3)
+@primitive("*s:float -> *s", elementwise=True, cost=3)
 def reciprocal(x: Array) -> Any:
     """``1 / x``."""
     with np.errstate(**_QUIET):  # type: ignore[arg-type]
@@ -80,7 +95,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (negative(multiply(g, square(y))),)
 
 
-@primitive("*s -> *s", elementwise=True, cost=8)
+@primitive("*s:float -> *s", elementwise=True, cost=8)
 def exp(x: Array) -> Any:
     """``e^x``."""
     with np.errstate(**_QUIET):  # type: ignore[arg-type]
@@ -92,7 +107,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (multiply(g, y),)
 
 
-@primitive("*s -> *s", elementwise=True, cost=10)
+@primitive("*s:float -> *s", elementwise=True, cost=10)
 def expm1(x: Array) -> Any:
     """``e^x - 1``, exact near 0."""
     with np.errstate(**_QUIET):  # type: ignore[arg-type]
@@ -104,7 +119,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (multiply(g, offset(y, amount=1.0)),)
 
 
-@primitive("*s -> *s", elementwise=True, cost=10)
+@primitive("*s:float -> *s", elementwise=True, cost=10)
 def log(x: Array) -> Any:
     """``ln x``: -inf at 0, NaN below."""
     with np.errstate(**_QUIET):  # type: ignore[arg-type]
@@ -116,7 +131,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (divide(g, x),)
 
 
-@primitive("*s -> *s", elementwise=True, cost=12)
+@primitive("*s:float -> *s", elementwise=True, cost=12)
 def log1p(x: Array) -> Any:
     """``ln(1 + x)``, exact near 0."""
     with np.errstate(**_QUIET):  # type: ignore[arg-type]
@@ -128,7 +143,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (divide(g, offset(x, amount=1.0)),)
 
 
-@primitive("*s -> *s", elementwise=True, cost=14)
+@primitive("*s:float -> *s", elementwise=True, cost=14)
 def tanh(x: Array) -> Any:
     """The hyperbolic tangent."""
     return np.tanh(x)
@@ -141,7 +156,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (tanh_gradient(g, y),)
 
 
-@primitive("*s -> *s", elementwise=True, cost=10)
+@primitive("*s:float -> *s", elementwise=True, cost=10)
 def sigmoid(x: Array) -> Any:
     """``1 / (1 + e^-x)``, without overflow."""
     small = np.exp(-np.abs(x))
@@ -155,7 +170,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (sigmoid_gradient(g, y),)
 
 
-@primitive("*s -> *s", elementwise=True, cost=16)
+@primitive("*s:float -> *s", elementwise=True, cost=16)
 def softplus(x: Array) -> Any:
     """``ln(1 + e^x)``, without overflow."""
     return np.logaddexp(x, 0).astype(x.dtype)
@@ -166,7 +181,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (multiply(g, sigmoid(x)),)
 
 
-@primitive("*s -> *s", elementwise=True, cost=16)
+@primitive("*s:float -> *s", elementwise=True, cost=16)
 def erf(x: Array) -> Any:
     """The error function, ``2/sqrt(pi)`` times the integral of ``e^(-t^2)`` from 0 to x."""
     from math import erf as scalar
@@ -181,7 +196,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (multiply(g, slope),)
 
 
-@primitive("*s -> *s", elementwise=True)
+@primitive("*s:float -> *s", elementwise=True)
 def relu(x: Array) -> Any:
     """``max(x, 0)``; the derivative at 0 is 0."""
     return np.maximum(x, 0)
@@ -194,7 +209,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (relu_gradient(g, y),)
 
 
-@primitive("*s -> *s", elementwise=True, cost=20)
+@primitive("*s:float -> *s", elementwise=True, cost=20)
 def sin(x: Array) -> Any:
     """``sin x``, x in radians."""
     with np.errstate(**_QUIET):  # type: ignore[arg-type]
@@ -206,7 +221,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (multiply(g, cos(x)),)
 
 
-@primitive("*s -> *s", elementwise=True, cost=20)
+@primitive("*s:float -> *s", elementwise=True, cost=20)
 def cos(x: Array) -> Any:
     """``cos x``, x in radians."""
     with np.errstate(**_QUIET):  # type: ignore[arg-type]
@@ -218,7 +233,7 @@ def _(g: Value, y: Value, x: Value) -> Any:
     return (negative(multiply(g, sin(x))),)
 
 
-@primitive("*s -> *s", elementwise=True)
+@primitive("*s:float -> *s", elementwise=True)
 def floor(x: Array) -> Any:
     """The largest whole number not above x; its derivative is 0."""
     return np.floor(x)
@@ -227,18 +242,6 @@ def floor(x: Array) -> Any:
 @floor.vjp
 def _(g: Value, y: Value, x: Value) -> Any:
     return (None,)
-
-
-@primitive("*s:float -> *s:bool", elementwise=True)
-def is_finite(x: Array) -> Any:
-    """Whether x is neither infinite nor NaN."""
-    return np.isfinite(x)
-
-
-@primitive("*s:bool -> *s:bool", elementwise=True)
-def logical_not(x: Array) -> Any:
-    """Whether x is false."""
-    return np.logical_not(x)
 
 
 @primitive("*s -> *s", elementwise=True)
@@ -304,6 +307,9 @@ def divide(x: Array, y: Array) -> Any:
         return np.divide(x, y)
 
 
+divide.shape_rule(_floats)
+
+
 @divide.vjp
 def _(g: Value, z: Value, x: Value, y: Value) -> Any:
     part = divide(g, y)
@@ -317,13 +323,18 @@ def power(x: Array, y: Array) -> Any:
         return np.power(x, y)
 
 
+power.shape_rule(_floats)
+
+
 @power.vjp
 def _(g: Value, z: Value, x: Value, y: Value) -> Any:
-    by_x = multiply(multiply(g, y), power(x, offset(y, amount=-1.0)))
-    zero = scale(x, factor=0.0)
+    zero = _zero(x)
+    one = offset(zero, amount=1.0)
+    constant = logical_and(equal(x, zero), equal(y, zero))  # 0^0, whose derivative by x is 0
+    by_x = multiply(multiply(g, y), power(where(constant, one, x), offset(y, amount=-1.0)))
     positive = less(zero, x)
-    logs = log(where(positive, x, offset(zero, amount=1.0)))
-    return by_x, multiply(multiply(g, z), where(positive, logs, zero))
+    logs = log(where(positive, x, one))
+    return by_x, where(positive, multiply(multiply(g, z), logs), zero)
 
 
 @primitive("*s, *s -> *s", elementwise=True)
@@ -350,39 +361,9 @@ def _(g: Value, z: Value, x: Value, y: Value) -> Any:
 
 def _shares(g: Value, first: Value, second: Value) -> tuple[Value, Value]:
     """Give the cotangent to whichever argument won, half to each where neither did."""
-    zero, half = scale(g, factor=0.0), scale(g, factor=0.5)
+    zero, half = _zero(g), scale(g, factor=0.5)
     to_first = where(first, g, where(second, zero, half))
     return to_first, where(second, g, where(first, zero, half))
-
-
-@primitive("*s:bool, *s:bool -> *s:bool", elementwise=True)
-def logical_and(x: Array, y: Array) -> Any:
-    """Whether both are true."""
-    return np.logical_and(x, y)
-
-
-@primitive("*s:bool, *s:bool -> *s:bool", elementwise=True)
-def logical_or(x: Array, y: Array) -> Any:
-    """Whether either is true."""
-    return np.logical_or(x, y)
-
-
-@primitive("*s, *s -> *s:bool", elementwise=True)
-def equal(x: Array, y: Array) -> Any:
-    """Whether x equals y; NaN equals nothing."""
-    return np.equal(x, y)
-
-
-@primitive("*s, *s -> *s:bool", elementwise=True)
-def less(x: Array, y: Array) -> Any:
-    """Whether x is below y."""
-    return np.less(x, y)
-
-
-@primitive("*s, *s -> *s:bool", elementwise=True)
-def less_equal(x: Array, y: Array) -> Any:
-    """Whether x is not above y."""
-    return np.less_equal(x, y)
 
 
 @primitive("*s:bool, *s, *s -> *s", elementwise=True)
@@ -393,5 +374,5 @@ def where(condition: Array, x: Array, y: Array) -> Any:
 
 @where.vjp
 def _(g: Value, z: Value, condition: Value, x: Value, y: Value) -> Any:
-    zero = scale(g, factor=0.0)
+    zero = _zero(g)
     return None, where(condition, g, zero), where(condition, zero, g)

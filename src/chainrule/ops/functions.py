@@ -1,4 +1,8 @@
-"""Friendly functions on every element: they broadcast, cast and take numbers."""
+"""Friendly functions on every element: they broadcast, cast and take numbers.
+
+Dtypes follow NumPy, with two exceptions: an integer beside a float takes the float's dtype, and
+arithmetic on uint8 and bool is done in int64, where it does not overflow.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,16 @@ from chainrule import dtypes
 from chainrule.graph import Value
 from chainrule.graph.primitive import Primitive
 from chainrule.ops import elementwise as e
-from chainrule.ops.convert import as_value, broadcast_to, cast, is_number, joint_shape, pair
+from chainrule.ops import logic
+from chainrule.ops.convert import (
+    as_value,
+    broadcast_to,
+    cast,
+    counted,
+    is_number,
+    joint_shape,
+    pair,
+)
 
 Like = Any  # a value, variable, array, list or number
 
@@ -24,12 +37,17 @@ def _apply(op: Primitive, *arguments: Value, **attributes: Any) -> Value:
     return result
 
 
+def _numbers(x1: Like, x2: Like) -> tuple[Value, Value]:
+    x, y = pair(x1, x2)
+    return counted(x), counted(y)
+
+
 def add(x1: Like, x2: Like) -> Value:
     """``x1 + x2``."""
     for x, other in ((x1, x2), (x2, x1)):
         if is_number(x) and not is_number(other):
             return _with_number(e.offset, other, "amount", x)
-    return _apply(e.add, *pair(x1, x2))
+    return _apply(e.add, *_numbers(x1, x2))
 
 
 def subtract(x1: Like, x2: Like) -> Value:
@@ -38,7 +56,7 @@ def subtract(x1: Like, x2: Like) -> Value:
         return _with_number(e.offset, x1, "amount", -x2)
     if is_number(x1) and not is_number(x2):
         return add(negative(x2), x1)
-    return _apply(e.subtract, *pair(x1, x2))
+    return _apply(e.subtract, *_numbers(x1, x2))
 
 
 def multiply(x1: Like, x2: Like) -> Value:
@@ -46,15 +64,11 @@ def multiply(x1: Like, x2: Like) -> Value:
     for x, other in ((x1, x2), (x2, x1)):
         if is_number(x) and not is_number(other):
             return _with_number(e.scale, other, "factor", x)
-    return _apply(e.multiply, *pair(x1, x2))
+    return _apply(e.multiply, *_numbers(x1, x2))
 
 
 def _with_number(op: Primitive, x: Like, attribute: str, number: Any) -> Value:
-    x = as_value(x)
-    if not dtypes.is_float(x.dtype) and isinstance(number, float):
-        x = _float(x)
-    elif x.dtype in ("bool", "uint8"):
-        x = cast(x, "int64")
+    x = _float(x) if isinstance(number, float) else counted(x)
     return _apply(op, x, **{attribute: number})
 
 
@@ -63,7 +77,8 @@ def divide(x1: Like, x2: Like) -> Value:
     if is_number(x2) and not is_number(x1) and x2 != 0:
         return _apply(e.scale, _float(x1), factor=1.0 / x2)
     if is_number(x1) and not is_number(x2):
-        return multiply(reciprocal(x2), float(x1))
+        inverse = reciprocal(x2)
+        return inverse if x1 == 1 else multiply(inverse, float(x1))
     x1, x2 = pair(x1, x2)
     return _apply(e.divide, _float(x1), _float(x2))
 
@@ -90,12 +105,12 @@ def power(x1: Like, x2: Like) -> Value:
 
 def maximum(x1: Like, x2: Like) -> Value:
     """The larger of both."""
-    return _apply(e.maximum, *pair(x1, x2))
+    return _apply(e.maximum, *_numbers(x1, x2))
 
 
 def minimum(x1: Like, x2: Like) -> Value:
     """The smaller of both."""
-    return _apply(e.minimum, *pair(x1, x2))
+    return _apply(e.minimum, *_numbers(x1, x2))
 
 
 def clip(x: Like, x_min: Like, x_max: Like) -> Value:
@@ -105,12 +120,12 @@ def clip(x: Like, x_min: Like, x_max: Like) -> Value:
 
 def negative(x: Like) -> Value:
     """``-x``."""
-    return _apply(e.negative, as_value(x))
+    return _apply(e.negative, counted(x))
 
 
 def abs(x: Like) -> Value:
     """``|x|``."""
-    return _apply(e.absolute, as_value(x))
+    return _apply(e.absolute, counted(x))
 
 
 absolute = abs
@@ -118,12 +133,12 @@ absolute = abs
 
 def sign(x: Like) -> Value:
     """-1, 0 or 1."""
-    return _apply(e.sign, as_value(x))
+    return _apply(e.sign, counted(x))
 
 
 def square(x: Like) -> Value:
     """``x ** 2``."""
-    return _apply(e.square, as_value(x))
+    return _apply(e.square, counted(x))
 
 
 def sqrt(x: Like) -> Value:
@@ -208,7 +223,7 @@ def ceil(x: Like) -> Value:
 
 def isfinite(x: Like) -> Value:
     """Whether x is neither infinite nor NaN."""
-    return _apply(e.is_finite, _float(x))
+    return _apply(logic.is_finite, _float(x))
 
 
 def isnan(x: Like) -> Value:
@@ -218,7 +233,7 @@ def isnan(x: Like) -> Value:
 
 def equal(x1: Like, x2: Like) -> Value:
     """Whether both are equal."""
-    return _apply(e.equal, *pair(x1, x2))
+    return _apply(logic.equal, *pair(x1, x2))
 
 
 def not_equal(x1: Like, x2: Like) -> Value:
@@ -228,12 +243,12 @@ def not_equal(x1: Like, x2: Like) -> Value:
 
 def less(x1: Like, x2: Like) -> Value:
     """``x1 < x2``."""
-    return _apply(e.less, *pair(x1, x2))
+    return _apply(logic.less, *pair(x1, x2))
 
 
 def less_equal(x1: Like, x2: Like) -> Value:
     """``x1 <= x2``."""
-    return _apply(e.less_equal, *pair(x1, x2))
+    return _apply(logic.less_equal, *pair(x1, x2))
 
 
 def greater(x1: Like, x2: Like) -> Value:
@@ -252,17 +267,17 @@ def _truths(x1: Like, x2: Like) -> tuple[Value, Value]:
 
 def logical_and(x1: Like, x2: Like) -> Value:
     """Whether both are true."""
-    return _apply(e.logical_and, *_truths(x1, x2))
+    return _apply(logic.logical_and, *_truths(x1, x2))
 
 
 def logical_or(x1: Like, x2: Like) -> Value:
     """Whether either is true."""
-    return _apply(e.logical_or, *_truths(x1, x2))
+    return _apply(logic.logical_or, *_truths(x1, x2))
 
 
 def logical_not(x: Like) -> Value:
     """Whether x is false."""
-    return _apply(e.logical_not, cast(x, "bool"))
+    return _apply(logic.logical_not, cast(x, "bool"))
 
 
 def where(condition: Like, x1: Like, x2: Like) -> Value:

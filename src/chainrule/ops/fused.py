@@ -10,6 +10,7 @@ from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError
 from chainrule.graph import Value, fused, primitive
 from chainrule.ops import elementwise as e
+from chainrule.ops.checks import cast
 from chainrule.ops.contraction import _flops, matmul
 from chainrule.ops.index import one_hot
 from chainrule.ops.reduce import reduce_max, reduce_sum
@@ -126,9 +127,12 @@ def softmax_cross_entropy_gradient(g: Any, z: Any, target: Any) -> Any:
 
 @fused("n m, n:int -> n", cost=14, reduces=True)
 def sparse_softmax_cross_entropy(z: Any, labels: Any) -> Any:
-    """``-log_softmax(z)[n, labels[n]]``, from logits."""
+    """``-log_softmax(z)[n, labels[n]]``, from logits; NaN for a label that is no class."""
     target = one_hot(labels, depth=z.shape[1], dtype=str(np.dtype(z.dtype)))
-    return e.negative(reduce_sum(e.multiply(target, log_softmax(z)), axes=(1,)))
+    # Chosen and not multiplied, since 0 times the -inf of an excluded class is NaN.
+    chosen = e.where(cast(target, dtype="bool"), log_softmax(z), e.scale(target, factor=0.0))
+    total, count = (reduce_sum(a, axes=(1,)) for a in (chosen, target))
+    return e.negative(e.divide(total, count))
 
 
 @sparse_softmax_cross_entropy.vjp

@@ -8,23 +8,29 @@ from typing import Any
 import numpy as np
 
 from chainrule.dtypes import Array
+from chainrule.errors import DataError, ShapeError
 from chainrule.graph import Spec, Value, primitive
 
 
 @primitive("*s:any, *i:int -> ?")
 def take(x: Array, index: Array) -> Any:
-    """``y[i, ...] = x[index[i], ...]``: rows of x by number."""
+    """``y[i, ...] = x[index[i], ...]``: rows of x by number; a run stops at one that x lacks."""
+    outside = (index < 0) | (index >= x.shape[0])
+    if outside.any():
+        raise DataError(f"take: no row {index[outside].flat[0]} in an array of {x.shape[0]} rows")
     return x[index]
 
 
 @take.shape_rule
 def _(x: Spec, index: Spec) -> Spec:
+    if not x.shape:
+        raise ShapeError("take: a scalar has no rows")
     return Spec((*index.shape, *x.shape[1:]), x.dtype)
 
 
 @take.tiling
 def _(specs: Sequence[Spec], outputs: Sequence[Spec]) -> Any:
-    return False, True
+    return False, bool(specs[1].shape)
 
 
 @take.vjp
@@ -34,14 +40,23 @@ def _(g: Value, y: Value, x: Value, index: Value) -> Any:
 
 @primitive("*i:int, *u -> ?")
 def scatter_add(index: Array, updates: Array, *, rows: int) -> Any:
-    """``y[r, ...]`` = the sum of the updates whose index is r; the derivative of `take`."""
+    """``y[r, ...]`` = the sum of the updates whose index is r; the derivative of `take`.
+
+    An update whose index is no row is left out; the derivative, a `take`, stops at such an index.
+    """
     y = np.zeros((rows, *updates.shape[index.ndim :]), updates.dtype)
-    np.add.at(y, index, updates)
+    inside = (index >= 0) & (index < rows)
+    np.add.at(y, index[inside], updates[inside])
     return y
 
 
 @scatter_add.shape_rule
 def _(index: Spec, updates: Spec, *, rows: int) -> Spec:
+    if updates.shape[: len(index.shape)] != index.shape:
+        raise ShapeError(
+            f"scatter_add: updates of shape {list(updates.shape)} do not begin with the axes "
+            f"of the index, {list(index.shape)}"
+        )
     return Spec((rows, *updates.shape[len(index.shape) :]), updates.dtype)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from chainrule.graph import Arithmetic, Value
-from chainrule.ops import arrays
 from chainrule.ops import functions as f
+from chainrule.ops import indexing, products
 from chainrule.ops.convert import as_value
 
 
@@ -20,7 +21,7 @@ _BINARY = {
     "mul": f.multiply,
     "truediv": f.divide,
     "pow": f.power,
-    "matmul": arrays.matmul,
+    "matmul": products.matmul,
 }
 _COMPARISONS = {
     "lt": f.less,
@@ -32,7 +33,12 @@ _COMPARISONS = {
 
 def install() -> None:
     """Give `Value` and `Variable` the arithmetic and comparison operators and indexing."""
-    methods: dict[str, Any] = {"neg": f.negative, "abs": f.abs, "getitem": _item}
+    methods: dict[str, Any] = {
+        "neg": f.negative,
+        "abs": f.abs,
+        "getitem": indexing.getitem,
+        "iter": _rows,
+    }
     for name, function in _BINARY.items():
         methods[name] = function
         methods[f"r{name}"] = _swapped(function)
@@ -45,5 +51,6 @@ def _method(function: Any) -> Any:
     return lambda self, *others: function(self, *others)
 
 
-def _item(x: Any, key: Any) -> Value:
-    return arrays.getitem(as_value(x), key)
+def _rows(x: Any) -> Iterator[Value]:
+    x = as_value(x)
+    return (indexing.getitem(x, i) for i in range(len(x)))

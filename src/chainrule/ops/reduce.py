@@ -11,9 +11,10 @@ from chainrule.dtypes import Array
 from chainrule.errors import ShapeError
 from chainrule.graph import Spec, Value, primitive
 from chainrule.ops.checks import cast
-from chainrule.ops.elementwise import divide, equal, multiply
-from chainrule.ops.index import one_hot, scatter_add
-from chainrule.ops.shape import broadcast, iota, reshape, reverse
+from chainrule.ops.elementwise import add, divide, multiply, scale
+from chainrule.ops.index import scatter_add
+from chainrule.ops.logic import equal
+from chainrule.ops.shape import broadcast, iota, reshape
 
 Axes = tuple[int, ...]
 
@@ -78,9 +79,10 @@ def argmax(x: Array, *, axis: int) -> Any:
 
 @argmax.shape_rule
 def _(x: Spec, *, axis: int) -> Spec:
+    result = Spec(_reduced(x, (axis,)).shape, "int64")
     if x.shape[axis] == 0:
-        raise ShapeError("an empty axis has no maximum")
-    return Spec(_reduced(x, (axis,)).shape, "int64")
+        raise ShapeError(f"argmax: axis {axis} of shape {list(x.shape)} is empty")
+    return result
 
 
 @argmax.tiling
@@ -114,43 +116,14 @@ def sort(x: Array) -> Any:
 
 @sort.vjp
 def _(g: Value, y: Value, x: Value) -> Any:
-    order, width = argsort(x), x.shape[-1]
-    lines = x.size // max(width, 1)
-    first = scale_rows(lines, width, order.shape)
-    index = reshape(_plus(order, first), shape=(x.size,))
+    lines = x.size // max(x.shape[-1], 1)
+    starts = scale(iota(shape=(lines, x.shape[-1]), axis=0, dtype="int64"), factor=x.shape[-1])
+    index = add(reshape(argsort(x), shape=(x.size,)), reshape(starts, shape=(x.size,)))
     flat = scatter_add(index, reshape(g, shape=(x.size,)), rows=x.size)
     return (reshape(flat, shape=x.shape),)
-
-
-def scale_rows(lines: int, width: int, shape: tuple[int, ...]) -> Value:
-    """Return the flat index of the beginning of each line, in an array of `shape`."""
-    from chainrule.ops.elementwise import scale
-
-    start = iota(shape=(lines, width), axis=0, dtype="int64")
-    result: Value = reshape(scale(start, factor=width), shape=shape)
-    return result
-
-
-def _plus(x: Value, y: Value) -> Value:
-    from chainrule.ops.elementwise import add
-
-    result: Value = add(x, y)
-    return result
 
 
 @primitive("a *s m -> a *s m:int64", cost=40)
 def argsort(x: Array) -> Any:
     """The order that sorts the last axis; equal elements keep theirs."""
     return np.argsort(x, axis=-1, kind="stable").astype(np.int64)
-
-
-__all__ = [
-    "argmax",
-    "argsort",
-    "cumulative_sum",
-    "one_hot",
-    "reduce_max",
-    "reduce_sum",
-    "reverse",
-    "sort",
-]

@@ -115,17 +115,20 @@ def concatenate(*arrays: Array, axis: int) -> Any:
 
 @concatenate.shape_rule
 def _(*specs: Spec, axis: int) -> Spec:
+    if not specs:
+        raise ShapeError("concatenate: no arrays")
     first = specs[0].shape
+    if not 0 <= axis < len(first):
+        raise ShapeError(f"concatenate: axis {axis} is not an axis of shape {list(first)}")
     for spec in specs[1:]:
         if spec.dtype != specs[0].dtype:
             raise DTypeError(f"concatenate: {spec.dtype} beside {specs[0].dtype}")
-        if (*spec.shape[:axis], *spec.shape[axis + 1 :]) != (*first[:axis], *first[axis + 1 :]):
+        beside = (*spec.shape[:axis], *spec.shape[axis + 1 :])
+        if len(spec.shape) != len(first) or beside != (*first[:axis], *first[axis + 1 :]):
             raise ShapeError(
                 f"concatenate: shapes {list(first)} and {list(spec.shape)} differ "
                 f"beside axis {axis}"
             )
-    if not 0 <= axis < len(first):
-        raise ShapeError(f"concatenate: axis {axis} is not an axis of shape {list(first)}")
     total = sum(s.shape[axis] for s in specs)
     return Spec((*first[:axis], total, *first[axis + 1 :]), specs[0].dtype)
 
@@ -158,8 +161,9 @@ slice_ = primitive("*s:any -> ?")(_slice)
 
 @slice_.shape_rule
 def _(x: Spec, *, start: Shape, stop: Shape, step: Shape) -> Spec:
-    bounds = list(zip(x.shape, start, stop, step, strict=True))
-    if any(not (0 <= a <= b <= n and s >= 1) for n, a, b, s in bounds):
+    bounds = list(zip(x.shape, start, stop, step, strict=False))
+    counts = {len(x.shape), len(start), len(stop), len(step)}
+    if len(counts) > 1 or any(not (0 <= a <= b <= n and s >= 1) for n, a, b, s in bounds):
         raise ShapeError(f"slice: {start} to {stop} by {step} is outside of {list(x.shape)}")
     return Spec(tuple(-(-(b - a) // s) for _, a, b, s in bounds), x.dtype)
 

@@ -43,7 +43,7 @@ def momentum_update(
 momentum_update.tiling(_all_but_rate)
 
 
-@fused("*s, *s, *s, *s, () -> *s, *s, *s", in_place=True, cost=16)
+@fused("*s, *s, *s, *s, () -> *s, *s, *s", in_place=True, cost=8)
 def adam_update(
     w: Any,
     g: Any,
