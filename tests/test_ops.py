@@ -195,7 +195,7 @@ UNUSUAL = [
     -2.5, 3.0, -3.0, 20.0, -20.0, 88.8, -88.8, 104.0, -104.0, 709.9, -745.2, 1e10, -1e10, 3e38,
 ]  # fmt: skip
 ON_FLOATS = sorted(
-    {c.name for c in CASES if registry()[c.name].elementwise and "bool" not in c.attributes}
+    {c.name for c in CASES if registry()[c.name].elementwise}
     - {"cast", "logical_and", "logical_or", "logical_not", "where", "stop_gradient"}
     - {"require_finite", "require_range"}
 )
@@ -296,10 +296,61 @@ def test_shape_mistakes_say_what_was_expected() -> None:
         registry()["add"](constant(np.ones(2, "float32")), constant(np.ones(2, "float64")))
 
 
-def both_derivatives(ours: Value, leaf: Variable, theirs: Any, x: Any, rtol: float) -> None:
-    """Compare a value, and the gradient of a weighted sum of it, with PyTorch's."""
-    weights = np.random.default_rng(1).standard_normal(ours.shape)
-    theirs.backward(type(theirs.data)(weights) if weights.ndim else theirs.new_tensor(weights))
-    slope = gradient(ops.sum(ops.multiply(ours, weights)), [leaf])[0]
-    np.testing.assert_allclose(run([ours])[0], theirs.detach().numpy(), rtol=rtol, atol=1e-13)
-    np.testing.assert_allclose(run([slope])[0], x.grad.numpy(), rtol=rtol, atol=1e-13)
+ON_NUMBERS = (
+    *("exp", "expm1", "tanh", "sigmoid", "softplus", "erf", "relu", "sin", "cos", "square"),
+    "absolute",
+)
+PEERS = (
+    *(*ON_NUMBERS, "softmax", "log_softmax", "maximum", "power", "sort"),
+    *("sparse_softmax_cross_entropy", "softmax_cross_entropy", "sigmoid_cross_entropy"),
+)
+
+
+def _peers() -> dict[str, Any]:
+    """Our operation, theirs, and the arrays: those with a derivative first, then the targets."""
+    torch = pytest.importorskip("torch")
+    f = torch.nn.functional
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((20, 7)), rng.standard_normal((20, 7))
+    shares = rng.dirichlet(np.ones(7), 20)
+    labels = rng.integers(0, 7, 20)
+    elementwise = {
+        n: (f.softplus if n == "softplus" else getattr(torch, n), [x]) for n in ON_NUMBERS
+    }
+    return {
+        **elementwise,
+        "softmax": (lambda z: torch.softmax(z, -1), [x]),
+        "log_softmax": (lambda z: torch.log_softmax(z, -1), [x]),
+        "maximum": (torch.maximum, [x, y]),
+        "power": (torch.pow, [np.abs(x), y]),
+        "sort": (lambda z: torch.sort(z, -1).values, [x]),
+        "sparse_softmax_cross_entropy": (
+            lambda z, t: f.cross_entropy(z, t, reduction="none"),
+            [x, labels],
+        ),
+        "softmax_cross_entropy": (
+            lambda z, t: f.cross_entropy(z, t, reduction="none"),
+            [x, shares],
+        ),
+        "sigmoid_cross_entropy": (
+            lambda z, t: f.binary_cross_entropy_with_logits(z, t, reduction="none"),
+            [x, shares],
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_against_pytorch(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    function, arrays = _peers()[name]
+    theirs = [torch.tensor(a, requires_grad=a.dtype == np.float64) for a in arrays]
+    result = function(*theirs)
+    weights = np.random.default_rng(1).standard_normal(tuple(result.shape))
+    result.backward(torch.tensor(weights))
+    leaves = variables(arrays)
+    ours = registry()[name](*leaves)
+    floats = [v for v in leaves if v.dtype == "float64"]
+    slopes = gradient(ops.sum(ops.multiply(ours, weights)), floats)
+    np.testing.assert_allclose(run([ours])[0], result.detach().numpy(), rtol=1e-10, atol=1e-13)
+    for slope, tensor in zip(run(slopes), theirs, strict=False):
+        np.testing.assert_allclose(slope, tensor.grad.numpy(), rtol=1e-9, atol=1e-13)

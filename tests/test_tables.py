@@ -8,10 +8,13 @@ import pytest
 
 from chainrule.data import columns, table_files, tables, targets
 from chainrule.data.columns import CategoryColumn, NumberColumn, choose_features
+from chainrule.data.preprocessing import TablePreprocessing, as_records
 from chainrule.data.table_files import parse_csv, read_table
 from chainrule.data.tables import as_table, parse_number, to_numbers, to_text
 from chainrule.data.targets import Target, choose_target, split_rows
 from chainrule.errors import ChainruleError, DataError, FileError, MissingDependencyError
+from chainrule.layers import Dense
+from chainrule.models import Sequential, load_model
 
 
 def read(text, encoding="utf-8"):
@@ -307,3 +310,18 @@ def test_npz_content_is_no_csv(tmp_path):
     np.savez(buffer, x=np.zeros((300, 3)))
     with pytest.raises(DataError):
         parse_csv(buffer.getvalue(), "t.csv")
+
+
+def test_a_saved_model_predicts_from_a_table_of_names(tmp_path):
+
+    raw = {"age": [20, 40, 20, 40], "city": ["Bern", "Bern", "Oslo", "Oslo"]}
+    table = as_table(raw)
+    model = Sequential([TablePreprocessing(choose_features(table, table).columns), Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(raw, [0.0, 1.0, 0.0, 1.0], epochs=2, verbose=0)
+    model.save(tmp_path / "m.chainrule")
+    again = load_model(tmp_path / "m.chainrule")
+    expected = model.predict(raw, verbose=0)
+    assert expected.shape == (4, 1)
+    assert (again.predict(raw, verbose=0) == expected).all()
+    assert (again.predict(as_records(table), verbose=0) == expected).all()

@@ -47,7 +47,7 @@ class Prepared(Layer):
 
     def _preprocessed(self, x: Any) -> Any:
         """Return the samples after the layers that run before the step; see `Sequential`."""
-        return x
+        return as_array(x, "x")
 
     def _expected_rank(self) -> int | None:
         """Return the number of axes, the batch included, of samples the model was built for."""
@@ -55,7 +55,7 @@ class Prepared(Layer):
 
     def _collect(self, call: str, x: Any, y: Any = None, weights: Any = None) -> Batches:
         """Return checked batches of what the user passed to `call`."""
-        batches = collect(self._preprocessed(as_array(x, "x")), y, weights, source=call)
+        batches = collect(self._preprocessed(x), y, weights, source=call)
         if batches.x.ndim == 1 and self._expected_rank() == 2:
             batches = replace(batches, x=batches.x[:, None])
         return batches

@@ -131,7 +131,7 @@ class Sequential(Model):
 
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         """Return what the last layer puts out for values, or for arrays as users have them."""
-        if not isinstance(inputs, Value):
+        if not isinstance(inputs, Value) and self._host():
             inputs = self._preprocessed(inputs)
         return super().__call__(inputs, training=training)
 
@@ -146,9 +146,11 @@ class Sequential(Model):
         return list(takewhile(lambda layer: getattr(layer, "on_host", False), self._stack))
 
     def _preprocessed(self, x: Any) -> Any:
-        if host := self._host():
+        host = self._host()
+        if not (host and getattr(host[0], "takes_tables", False)):
             x = as_array(x, "x")
-            self._raw = (None, *x.shape[1:])
+        if host:
+            self._raw = (None, *np.shape(x)[1:])
             for layer in host:
                 x = np.asarray(layer(x))
         return x

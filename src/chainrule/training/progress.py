@@ -73,6 +73,9 @@ class Progress:
         if self._display is None:
             print(line, flush=True)
         else:
+            self._display.update(
+                "", refresh=True
+            )  # else the last state would stand below the finished line
             self._display.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _text(self, done: int, logs: Logs, seconds: float) -> str:
