@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from .rows import Row
 # float32 sums in another order; PyTorch adds Adam's epsilon after the bias correction, not before.
 TOLERANCE = 2e-4
 _COMPARED = 4
+# Seconds for which idle threads of OpenBLAS and OpenMP may go on spinning; without this pause
+# whoever comes after scikit-learn has one core less for a third of its burst.
+_SETTLE = 0.4
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -114,7 +118,8 @@ def _measure(row: Row, workers: list[Worker], effort: Effort, say: Callable[[str
 
 
 def _time(each: Worker, steps: int, seconds: float, result: Result) -> None:
-    """One burst of one peer; the best so far stays."""
+    """One burst of one peer after a pause; the best so far stays."""
+    time.sleep(_SETTLE)
     burst = each.ask("burst", seconds=seconds)
     if burst is None:
         result.problems.append(f"{each.peer} failed while it was timed")

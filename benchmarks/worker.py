@@ -41,8 +41,9 @@ def _load(adapter: Callable[[], Any], row: str, steps: int | None, losses: int) 
 
 
 def _burst(_: Callable[[], Any], seconds: float) -> Any:
-    """Whole epochs for at least so many seconds; how many, and the seconds they took."""
+    """After one to wake up, epochs for at least so many seconds; how many, and the seconds."""
     peer, epochs = _tasks["current"], 0
+    peer.epoch()
     begin = time.perf_counter()
     elapsed = 0.0
     while not epochs or elapsed < seconds:

@@ -186,10 +186,12 @@ def _products() -> list[Case]:
                 flips = {"transpose_x": flip_x, "transpose_w": flip_w}
                 rows += [Case("matmul", normal(x, w), flips, tolerance=2e-4)]
                 rows += [Case("batch_matmul", normal((3, *x), (3, *w)), flips, tolerance=2e-4)]
+        rows += [Case("partial_products", normal((n, 3 * k), (3, k, m)), tolerance=2e-4)]
         for activation in ("linear", "relu", "tanh", "sigmoid"):
             attributes = {"activation": activation}
             smooth = activation != "relu"
             rows += [Case("dense", normal((n, k), (k, m), (m,)), attributes, smooth, 2e-4)]
+            rows += [Case("dense_of_parts", normal((k, n, m), (m,)), attributes, smooth, 2e-4)]
     return rows
 
 
@@ -278,6 +280,8 @@ LARGE = [
         tolerance=1e-3,
     ),
     Case("dense", normal((1001, 257), (257, 303), (303,)), {"activation": "tanh"}, tolerance=1e-3),
+    Case("partial_products", normal((33, 800), (8, 100, 303)), tolerance=1e-3),
+    Case("dense_of_parts", normal((6, 1001, 303), (303,)), {"activation": "relu"}),
     Case("softmax", normal((3001, 301))),
     Case("sparse_softmax_cross_entropy", joined(normal((3001, 301)), integers((3001,), 301))),
     Case("take", joined(normal((501, 301)), integers((4001,), 501))),

@@ -115,7 +115,8 @@ void Program::load_calls(ProgramSpec& spec, const KernelTable& table) {
 void Program::load_loops(const ProgramSpec& spec) {
   for (const LoopSpec& l : spec.loops) {
     loops_.push_back({l.rows, std::clamp<int64_t>(l.tile, 1, std::max<int64_t>(l.rows, 1)),
-                      tiles_of(l), instructions_.data() + l.first, instructions_.data() + l.last});
+                      tiles_of(l), l.cost, instructions_.data() + l.first,
+                      instructions_.data() + l.last});
   }
   for (const PhaseSpec& p : spec.phases) {
     Phase phase{loops_.data() + p.first, loops_.data() + p.last, 0, 0, false};

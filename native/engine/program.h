@@ -32,6 +32,7 @@ struct Loop {
   int64_t rows;
   int64_t tile;
   int64_t tiles;
+  double cost;  // ns, as estimated
   const Instruction* first;
   const Instruction* last;
 };

@@ -41,27 +41,73 @@ void run_tile_of_phase(const Phase& phase, int64_t index, const Member& member,
   run_tile(*loop, index, member, status);
 }
 
-// How far a member's own tiles are handed out: the number of the shared phase (40 bits) and the
-// next tile (24 bits). The phase number makes a claim by a thread that fell behind fail, and saves
-// resetting.
+// A member's own part of a phase, handed out in units of `unit` tiles.
+struct Share {
+  int64_t begin;
+  int64_t end;
+  int64_t unit;
+  [[nodiscard]] int64_t units() const noexcept { return (end - begin + unit - 1) / unit; }
+};
+
+// How far a share is handed out: the number of the shared phase (36 bits), and the units taken from
+// the front, by its member, and from the back, by others (14 bits each). So a member keeps the same
+// tiles from step to step, as far as nobody has to help. The phase number makes a claim by a thread
+// that fell behind fail, and saves resetting.
 struct alignas(64) Cursor {
   std::atomic<uint64_t> word{0};
 };
-constexpr int tile_bits = 24;
-constexpr int64_t most_shared_phases = int64_t{1} << (64 - tile_bits);
+constexpr int unit_bits = 14;
+constexpr uint64_t most_units = (uint64_t{1} << unit_bits) - 1;
+constexpr int64_t most_shared_phases = int64_t{1} << (64 - 2 * unit_bits);
 
-// The next tile of [begin, end), which is the range behind this cursor; -1: none is left.
-int64_t claim(Cursor& cursor, int64_t phase, int64_t begin, int64_t end) noexcept {
+// The number of the next of `units` units, from the front or the back; -1: none is left.
+int64_t claim(Cursor& cursor, int64_t phase, int64_t units, bool front) noexcept {
   uint64_t seen = cursor.word.load(std::memory_order_relaxed);
   for (;;) {
-    const auto at = static_cast<int64_t>(seen >> tile_bits);
+    const auto at = static_cast<int64_t>(seen >> (2 * unit_bits));
     if (at > phase) return -1;
-    constexpr uint64_t tile_mask = (uint64_t{1} << tile_bits) - 1;
-    const int64_t next = at == phase ? static_cast<int64_t>(seen & tile_mask) : begin;
-    if (next >= end) return -1;
-    const uint64_t wanted =
-        (static_cast<uint64_t>(phase) << tile_bits) | static_cast<uint64_t>(next + 1);
-    if (cursor.word.compare_exchange_weak(seen, wanted, std::memory_order_relaxed)) return next;
+    const uint64_t fresh = static_cast<uint64_t>(phase) << (2 * unit_bits);
+    const uint64_t now = at == phase ? seen : fresh;
+    const auto first = static_cast<int64_t>((now >> unit_bits) & most_units);
+    const auto last = static_cast<int64_t>(now & most_units);
+    if (first + last >= units) return -1;
+    const uint64_t wanted = now + (front ? uint64_t{1} << unit_bits : uint64_t{1});
+    if (cursor.word.compare_exchange_weak(seen, wanted, std::memory_order_relaxed)) {
+      return front ? first : units - 1 - last;
+    }
+  }
+}
+
+// Members that are of use in a phase; the same for every thread that asks.
+int members_of(const Phase& phase, int members) noexcept {
+  constexpr double least_share = 1'500;  // ns
+  const double useful = std::min(phase.cost / least_share, static_cast<double>(phase.tiles));
+  return useful < members ? static_cast<int>(useful) : members;
+}
+
+// The tile of the phase before which there is so much of its cost.
+int64_t tile_at(const Phase& phase, double cost) noexcept {
+  int64_t tile = 0;
+  for (const Loop* loop = phase.first; loop != phase.last; ++loop) {
+    if (cost < loop->cost) {
+      const double part = cost / loop->cost * static_cast<double>(loop->tiles);
+      return tile + static_cast<int64_t>(part + 0.5);
+    }
+    cost -= loop->cost;
+    tile += loop->tiles;
+  }
+  return tile;
+}
+
+// Appends the shares of `members` members, about equal in cost; none for those of no use.
+void divide(const Phase& phase, int members, std::vector<Share>& shares) {
+  const int useful = members_of(phase, members);
+  int64_t begin = 0;
+  for (int i = 1; i <= members; ++i) {
+    const int64_t end =
+        i < useful ? std::max(begin, tile_at(phase, phase.cost * i / useful)) : phase.tiles;
+    shares.push_back({begin, end, 1 + (end - begin) / static_cast<int64_t>(most_units)});
+    begin = end;
   }
 }
 
@@ -71,36 +117,38 @@ int64_t claim(Cursor& cursor, int64_t phase, int64_t begin, int64_t end) noexcep
 struct TeamRun {
   Program& program;
   int members;
-  std::vector<Cursor> cursors;
+  std::vector<Share> shares;    // of all shared phases, one for each member
+  std::vector<Cursor> cursors;  // one for each member
   Status status{};
   std::atomic<bool> over{false};
   Waitable begun;  // shared phases so far, modulo 2^32
   Waitable done;   // tiles of shared phases so far, modulo 2^32
 
-  TeamRun(Program& p, int n) : program(p), members(n), cursors(static_cast<size_t>(n)) {}
+  TeamRun(Program& p, int n) : program(p), members(n), cursors(static_cast<size_t>(n)) {
+    for (const Phase* phase : p.shared_phases()) divide(*phase, n, shares);
+  }
 };
 
-// Members that are of use in a phase; the same for every thread that asks.
-int members_of(const TeamRun& run, const Phase& phase) noexcept {
-  constexpr double least_share = 1'500;  // ns
-  const double useful = std::min(phase.cost / least_share, static_cast<double>(phase.tiles));
-  return useful < run.members ? static_cast<int>(useful) : run.members;
-}
-
-// A member's own tiles first, which are the same in every step and so in its cache; then those that
+// A member's own units first, which are the same in every step and so in its cache; then those that
 // the others have not begun.
 void share_phase(TeamRun& run, const Phase& phase, int64_t number, int me) noexcept {
-  const int members = members_of(run, phase);
+  const int members = members_of(phase, run.members);
   if (me >= members) return;
   const Member& member = run.program.member(me);
+  const auto count = static_cast<int64_t>(run.program.shared_phases().size());
+  const Share* shares = &run.shares[static_cast<size_t>((number - 1) % count * run.members)];
   int finished = 0;
   for (int turn = 0; turn < members; ++turn) {
     const int owner = (me + turn) % members;
-    const int64_t begin = phase.tiles * owner / members;
-    const int64_t end = phase.tiles * (owner + 1) / members;
+    const Share& share = shares[owner];
+    const int64_t units = share.units();
     Cursor& cursor = run.cursors[static_cast<size_t>(owner)];
-    for (int64_t tile; (tile = claim(cursor, number, begin, end)) >= 0; ++finished) {
-      run_tile_of_phase(phase, tile, member, &run.status);
+    for (int64_t unit; (unit = claim(cursor, number, units, turn == 0)) >= 0;) {
+      const int64_t begin = share.begin + unit * share.unit;
+      const int64_t end = std::min(begin + share.unit, share.end);
+      for (int64_t tile = begin; tile < end; ++tile, ++finished) {
+        run_tile_of_phase(phase, tile, member, &run.status);
+      }
     }
   }
   if (finished > 0) run.done.add(finished);

@@ -1,5 +1,6 @@
 // Products of matrices: matmul, batch_matmul and dense. Which way an element is computed is chosen
 // in `prepare` from the shapes alone, so that its bits do not depend on tiles.
+#include "elementwise.h"
 #include "gemm.h"
 #include "gemm_dot.h"
 #include "vec_math.h"
@@ -147,6 +148,49 @@ void run_dense(const Call& call, const Tile& tile) noexcept {
   }
 }
 
+// y[c, n, m] = x[n, c q] w[c, q, m]: x whole, the others tiled.
+struct PartialProducts {
+  template <typename T>
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const int64_t n = call.integers[0], k = call.integers[1], m = call.integers[2];
+    const int64_t q = call.integers[3];
+    Matrices<T> s{argument<T>(tile, 0) + tile.begin * q,
+                  argument<T>(tile, 1),
+                  nullptr,
+                  output<T>(call, tile),
+                  n,
+                  tile.scratch};
+    for (int64_t i = tile.begin; i < tile.end; ++i) {
+      multiply<T>({n, q, m, s.x, k, 1, s.w, m, s.y, m, nullptr, false, false, packing_place(s, m)});
+      s.x += q;
+      s.w += q * m;
+      s.y += n * m;
+    }
+  }
+};
+
+// y[n, m] = f(sum_c x[c, n, m] + b[m]): x and b whole.
+template <Activation activation>
+struct DenseOfParts {
+  template <typename T>
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const int64_t parts = call.operand[0].shape[0], size = call.operand[0].row_size;
+    const int64_t m = call.operand[1].size;
+    const T* b = argument<T>(tile, 1);
+    const T* x = argument<T>(tile, 0) + tile.begin * m;
+    T* y = output<T>(call, tile);
+    for (int64_t row = tile.begin; row < tile.end; ++row) {
+      each_vector<T>(m, [=](auto at, int64_t i) {
+        Vec<T> sum = at.load(b + i);
+        for (int64_t c = 0; c < parts; ++c) sum += at.load(x + c * size + i);
+        at.store(y + i, activate<T, activation>(sum));
+      });
+      x += m;
+      y += m;
+    }
+  }
+};
+
 template <template <typename, Form> typename Run, typename T>
 Kernel kernel_for(Call& call, const Shape& s) {
   const Form form = form_of(s);
@@ -204,6 +248,26 @@ Kernel prepare_dense(Call& call) {
   if (word == "relu") return prepare_product<Dense<Activation::relu>::Of>(call, 0);
   if (word == "tanh") return prepare_product<Dense<Activation::tanh>::Of>(call, 0);
   if (word == "sigmoid") return prepare_product<Dense<Activation::sigmoid>::Of>(call, 0);
+  return nullptr;
+}
+
+Kernel prepare_partial_products(Call& call) {
+  const int64_t* w = call.operand[1].shape;
+  const int64_t values[] = {call.operand[0].shape[0], call.operand[0].shape[1], w[2], w[1]};
+  for (int i = 0; i < 4; ++i) call.integers[i] = values[i];
+  const Shape shape{values[0], w[1], w[2], false, false};
+  const bool single = call.operand[0].dtype == DType::f32;
+  call.scratch_bytes =
+      single ? scratch_bytes<float>(shape, Form::plain) : scratch_bytes<double>(shape, Form::plain);
+  return floats<PartialProducts>(call);
+}
+Kernel prepare_dense_of_parts(Call& call) {
+  const Attribute* activation = call.find("activation");
+  const std::string word = activation != nullptr ? activation->word : "linear";
+  if (word == "linear") return floats<DenseOfParts<Activation::linear>>(call);
+  if (word == "relu") return floats<DenseOfParts<Activation::relu>>(call);
+  if (word == "tanh") return floats<DenseOfParts<Activation::tanh>>(call);
+  if (word == "sigmoid") return floats<DenseOfParts<Activation::sigmoid>>(call);
   return nullptr;
 }
 

@@ -150,6 +150,25 @@ void check_dense(const KernelTable& table, Sizes sizes) {
   }
 }
 
+// A dense layer by way of the terms of its product, each of q rows of w.
+template <typename T>
+void check_parts(const KernelTable& table, int64_t parts, Sizes one) {
+  for (const char* activation : {"linear", "relu", "tanh", "sigmoid"}) {
+    Matrices<T> s({one.n, parts * one.k, one.m}, false, false, 1);
+    Array w(std::vector<int64_t>{parts, one.k, one.m}, values_of<T>(s.w), 0);
+    Array terms(std::vector<int64_t>{parts, one.n, one.m},
+                plain_values<T>(parts * one.n * one.m, 5), 0);
+    const Invocation products{"partial_products", {&s.x, &w}, {&terms}, {}, {0}};
+    CHECK(run_call(table, products));
+    check_tiles<T>(table, products);
+    const Invocation rest{"dense_of_parts", {&terms, &s.bias},           {&s.y}, {},
+                          {0, 1},           {{"activation", activation}}};
+    CHECK(run_call(table, rest));
+    compare(s, 1, true, activation);
+    check_tiles<T>(table, rest);
+  }
+}
+
 // A NaN or an infinity of one row reaches that row, all of it, and no other.
 template <typename T>
 void check_nan(const KernelTable& table, int64_t m) {
@@ -194,6 +213,7 @@ void check_type(const KernelTable& table) {
     if (sizes.n % 2 == 1) check_matmul<T>(table, sizes, 1);
     check_dense<T>(table, sizes);
     if (sizes.n * sizes.m < 1000) check_batch<T>(table, sizes, 1 + sizes.n % 3);
+    if (sizes.n * sizes.m < 1000) check_parts<T>(table, 1 + sizes.n % 5, sizes);
   }
   check_batch<T>(table, {4, 4, 4}, 0);
   for (const int64_t m : {1, 3, 16, 50}) check_nan<T>(table, m);

@@ -65,6 +65,25 @@ void test_any_number_of_threads() {
   }
 }
 
+// A share that has more tiles than can be counted one by one is handed out in larger units.
+void test_a_great_many_tiles() {
+  constexpr int64_t many = 200'000;
+  Program program(accumulate(many, 1, heavy), test_table);
+  std::vector<double> x(static_cast<size_t>(many));
+  std::iota(x.begin(), x.end(), 0.0);
+  std::vector<double> state(static_cast<size_t>(many), 0.0);
+  std::vector<double> total(1, 0.0);
+  program.bind(0, binding(x));
+  program.bind(1, binding(state));
+  program.bind(2, binding(total));
+  double steps = 0;
+  for (const int threads : {2, 3}) {
+    CHECK(program.run(5, threads, {}).done == 5);
+    steps += 5;
+    for (size_t row = 0; row < state.size(); ++row) CHECK(state[row] == 2 * steps * x[row]);
+  }
+}
+
 void test_many_short_runs() {
   for (int i = 0; i < 300; ++i) check_trained(train(1 + i % 3, 2 + i % 3, 100, heavy), 1 + i % 3);
 }
@@ -208,6 +227,7 @@ void test_threads_follow_the_work() {
 int main() {
   using namespace chainrule::test;
   test_any_number_of_threads();
+  test_a_great_many_tiles();
   test_many_short_runs();
   test_other_threads_run_at_once();
   test_same_program_refuses_a_second_run();

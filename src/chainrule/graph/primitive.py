@@ -29,7 +29,8 @@ class Primitive:
     Facts about the operation stand with it: `elementwise` (same shapes throughout, every element on
     its own), `in_place` (an output may be written over its argument), `alias` (the output is the
     argument under another shape), `cost` (vectorised passes an element), `flops` (a rule like a
-    shape rule: arithmetic operations of a contraction), `reduces` (reads far more than it writes),
+    shape rule: arithmetic operations of a contraction), `unit` (rows that the kernel likes to be
+    given together), `reduces` (reads far more than it writes),
     `checks` (looks at values and may stop the run).
     """
 
@@ -43,6 +44,7 @@ class Primitive:
         self.alias = bool(facts.pop("alias", False))
         self.cost: float = float(facts.pop("cost", 1.0))
         self.flops: Rule | None = facts.pop("flops", None)
+        self.unit = int(facts.pop("unit", 1))
         self.reduces = bool(facts.pop("reduces", False))
         self.checks = bool(facts.pop("checks", False))
         if facts:

@@ -13,6 +13,8 @@ from chainrule.graph import Spec, Value, primitive
 
 Specs = Sequence[Spec]
 
+BLOCK = 8  # rows of the micro-kernel
+
 
 def _flops(specs: Specs, outputs: Specs, **_: Any) -> float:
     """Return the arithmetic operations: two for each output and contracted index."""
@@ -39,7 +41,7 @@ def _t(x: Array, flip: bool) -> Array:
     return np.swapaxes(x, -1, -2) if flip else x
 
 
-@primitive("p q, r s -> ?", flops=_flops)
+@primitive("p q, r s -> ?", flops=_flops, unit=BLOCK)
 def matmul(x: Array, w: Array, *, transpose_x: bool = False, transpose_w: bool = False) -> Any:
     """``y[n, m] = sum_k x[n, k] * w[k, m]``; either argument may be given transposed."""
     return np.matmul(_t(x, transpose_x), _t(w, transpose_w))

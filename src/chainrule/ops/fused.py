@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError
-from chainrule.graph import Value, fused, primitive
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph import Spec, Value, fused, primitive
 from chainrule.ops import elementwise as e
 from chainrule.ops.checks import cast
-from chainrule.ops.contraction import _flops, matmul
+from chainrule.ops.contraction import BLOCK, _flops, batch_matmul, matmul
 from chainrule.ops.index import one_hot
 from chainrule.ops.reduce import reduce_max, reduce_sum
-from chainrule.ops.shape import broadcast
+from chainrule.ops.shape import broadcast, reshape, transpose
 
 ACTIVATIONS: dict[str, Any] = {
     "linear": lambda x: x,
@@ -56,7 +56,7 @@ def sigmoid_gradient(g: Any, y: Any) -> Any:
     return e.multiply(e.multiply(g, y), e.offset(e.negative(y), amount=1.0))
 
 
-@fused("n k, k m, m -> n m", flops=_flops)
+@fused("n k, k m, m -> n m", flops=_flops, unit=BLOCK)
 def dense(x: Any, w: Any, b: Any, *, activation: str = "linear") -> Any:
     """``y[n, m] = f(sum_k x[n, k] * w[k, m] + b[m])``."""
     if activation not in ACTIVATIONS:
@@ -77,6 +77,56 @@ def _(g: Value, y: Value, x: Value, w: Value, b: Value, *, activation: str) -> A
         matmul(x, g, transpose_x=True),
         reduce_sum(g, axes=(0,)),
     )
+
+
+def _cut(x: Any, parts: int) -> Any:
+    """Return the columns of x in parts: ``y[c, n, q] = x[n, c q]``."""
+    n, k = x.shape
+    return transpose(reshape(x, shape=(n, parts, k // parts)), axes=(1, 0, 2))
+
+
+@fused("n k, c q m -> c n m", flops=lambda specs, _: 2.0 * specs[0].shape[0] * specs[1].size)
+def partial_products(x: Any, w: Any) -> Any:
+    """``y[c, n, m] = sum_q x[n, c q] * w[c, q, m]``: the terms of a product, each of some rows of w
+    alone; their sum over c is ``x w``."""
+    return batch_matmul(_cut(x, w.shape[0]), w)
+
+
+@partial_products.shape_rule
+def _(x: Spec, w: Spec) -> Spec:
+    if x.shape[1] != w.shape[0] * w.shape[1]:
+        raise ShapeError(
+            f"partial_products: x has {x.shape[1]} columns, but w has {w.shape[0]} parts of "
+            f"{w.shape[1]} rows."
+        )
+    return Spec((w.shape[0], x.shape[0], w.shape[2]), x.dtype)
+
+
+@partial_products.tiling
+def _(specs: Any, outputs: Any) -> Any:
+    return False, True
+
+
+@partial_products.vjp
+def _(g: Value, y: Value, x: Value, w: Value) -> Any:
+    dx = transpose(batch_matmul(g, w, transpose_w=True), axes=(1, 0, 2))
+    return reshape(dx, shape=x.shape), batch_matmul(_cut(x, w.shape[0]), g, transpose_x=True)
+
+
+@fused("c n m, m -> n m")
+def dense_of_parts(x: Any, b: Any, *, activation: str = "linear") -> Any:
+    """``y[n, m] = f(sum_c x[c, n, m] + b[m])``: `dense` from the terms of its product."""
+    if activation not in ACTIVATIONS:
+        raise ArgumentError(f"dense applies {', '.join(ACTIVATIONS)}, not {activation!r}")
+    z = reduce_sum(x, axes=(0,))
+    return ACTIVATIONS[activation](e.add(z, broadcast(b, shape=tuple(z.shape), axes=(1,))))
+
+
+@dense_of_parts.vjp
+def _(g: Value, y: Value, x: Value, b: Value, *, activation: str) -> Any:
+    if activation in _SLOPES:
+        g = _SLOPES[activation](g, y)
+    return broadcast(g, shape=x.shape, axes=(1, 2)), reduce_sum(g, axes=(0,))
 
 
 @fused("a *s m -> a *s m", cost=12)

@@ -181,6 +181,57 @@ def _with_activation(
     return apply("dense", y.arguments, {"activation": node.op.name}, y.path)
 
 
+def split_dense(outputs: list[Value]) -> list[Value]:
+    """Cut the product of a small batch along the rows of a large kernel that is being trained.
+
+    Cut along the samples, every thread reads the whole kernel, half of which another has just
+    updated, and an update must first take the rows back from whoever read them. Cut along the rows
+    of the kernel, as the update is, a thread reads and writes its own rows only; what travels are
+    the partial sums. The cut depends on the shapes alone.
+    """
+    readers: dict[Value, list[Node]] = {}
+    for node in ordered(outputs):
+        for argument in node.arguments:
+            readers.setdefault(argument, []).append(node)
+
+    def rule(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
+        if node.op.name != "dense" or not _trains_alone(node, readers):
+            return None
+        x, w, b = arguments
+        parts = _parts(x.shape[0], w)
+        if parts < _LEAST_PARTS:
+            return None
+        (k, m), path = w.shape, node.path
+        cut = apply("reshape", (w,), {"shape": (parts, k // parts, m)}, path)[0]
+        terms = apply("partial_products", (x, cut), {}, path)[0]
+        return apply("dense_of_parts", (terms, b), node.attributes, path)
+
+    return rewrite(outputs, rule)
+
+
+_LEAST_PARTS, _MOST_PARTS = 4, 8
+_LEAST_DEPTH = 32  # rows of a part
+_LEAST_KERNEL = 16384  # elements: smaller ones travel in no time
+
+
+def _trains_alone(node: Node, readers: dict[Value, list[Node]]) -> bool:
+    """Return whether the kernel of this `dense` is a variable that otherwise is only updated."""
+    x, w, _ = node.arguments
+    others = [n for n in readers[w] if n is not node]
+    updates = all(n.op.elementwise or n.op.name.endswith("_update") for n in others)
+    trained = any(n.op.name == "matmul" and n.attributes["transpose_x"] for n in readers[x])
+    return w.variable is not None and bool(others) and updates and trained
+
+
+def _parts(batch: int, w: Value) -> int:
+    """Return the number of parts: a divisor of the rows that keeps the partial sums small."""
+    rows, columns = w.shape
+    if w.size < _LEAST_KERNEL or columns < 2:
+        return 0
+    most = min(_MOST_PARTS, rows // max(batch, 1), rows // _LEAST_DEPTH)
+    return max((c for c in range(1, most + 1) if rows % c == 0), default=0)
+
+
 PASSES: tuple[Pass, ...] = (
     merge_equal,
     simplify,  # before folding, which would turn a number spread over an array into an array
@@ -188,4 +239,5 @@ PASSES: tuple[Pass, ...] = (
     simplify,
     fuse_dense,
     merge_equal,
+    split_dense,
 )

@@ -13,35 +13,37 @@ from chainrule.graph import Node
 CALL = 12.0  # ns for a call without elements
 ELEMENT = 0.035  # ns an element for one vectorised pass in cache
 FLOP = 0.010  # ns a floating-point operation of a contraction
+READ = 0.055  # ns an element that a contraction reads from the second-level cache or beyond
 
 _TARGET = 6000.0  # ns: a tile worth handing to a thread
-_SMALL = 10000.0  # ns: a loop not worth cutting
+_LEAST = 1500.0  # ns: a tile of a short loop, which has four
+_SMALL = 4000.0  # ns: a loop not worth cutting
 _SCRATCH = 96 * 1024  # bytes of scratch: a part of the second-level cache
-_UNIT = 8  # rows: the micro-kernel's height
 
 
 def cost(node: Node) -> float:
     """Return the estimated nanoseconds of the node on one core."""
     elements = node.outputs[0].size
+    read = max((a.size for a in node.arguments), default=0)
     flops = node.op.flops
     if flops is not None:
         specs = [a.spec for a in node.arguments]
         work = flops(specs, [y.spec for y in node.outputs], **node.attributes)
-        return CALL + FLOP * float(work) + ELEMENT * elements
-    read = max((a.size for a in node.arguments), default=0)
+        return CALL + max(FLOP * float(work), READ * read) + ELEMENT * elements
     whole = (
         elements if read > 64 * max(elements, 1) and not node.op.reduces else max(elements, read)
     )
     return CALL + ELEMENT * node.op.cost * whole
 
 
-def tile(rows: int, costs: Sequence[float], row_bytes: int) -> int:
-    """Return the rows of a tile for calls of these costs, whose scratch takes `row_bytes` a row."""
+def tile(rows: int, costs: Sequence[float], row_bytes: int, unit: int = 1) -> int:
+    """Return the rows of a tile for calls of these costs, whose scratch takes `row_bytes` a row and
+    which like to be given `unit` rows together."""
     total = sum(costs)
     if rows <= 1 or (total <= _SMALL and rows * row_bytes <= _SCRATCH):
         return max(rows, 1)
-    wanted = rows * _TARGET / total
+    wanted = rows * min(max(total / 4, _LEAST), _TARGET) / total
     if row_bytes:
         wanted = min(wanted, _SCRATCH / row_bytes)
-    unit = _UNIT if rows < 4096 else 64
+    unit = unit if rows < 4096 else 64
     return int(min(rows, max(unit, round(wanted / unit) * unit)))
