@@ -93,6 +93,11 @@ Program::Program(ProgramSpec spec, const KernelTable& table) {
 void Program::load_calls(ProgramSpec& spec, const KernelTable& table) {
   for (size_t number = 0; number < spec.calls.size(); ++number) {
     CallSpec& c = spec.calls[number];
+    for (int i = 0; i < c.call.operands; ++i) {
+      const Location& at = c.location[i];
+      c.call.operand[i].constant =
+          at.kind == Kind::slot && !slots_[static_cast<size_t>(at.place)].writable;
+    }
     c.call.kernel = prepare(c.call, table, name_of(spec, static_cast<int64_t>(number)));
     scratch_bytes_ = std::max(scratch_bytes_, c.call.scratch_bytes);
     for (int i = 0; i < c.call.operands; ++i) {

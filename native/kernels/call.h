@@ -29,6 +29,7 @@ constexpr int max_operands = 16;
 struct Operand {
   DType dtype = DType::f32;
   bool tiled = false;
+  bool constant = false;  // no call of the program writes it: rows after the tile may be read too
   int rank = 0;
   int64_t shape[max_rank] = {};
   int64_t row_size =

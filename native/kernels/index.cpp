@@ -1,5 +1,7 @@
 // Reading and adding rows by number.
 
+#include <algorithm>
+
 #include "simd.h"
 
 namespace chainrule::CHAINRULE_ISA {
@@ -43,6 +45,19 @@ void take_elements(const Call& call, const Tile& tile) noexcept {
   }
 }
 
+// Bytes of coming rows that are on their way from memory. A row at random is nowhere near, and the
+// processor foresees the lines within a row only once it is being read: 512 rows of 3 KiB took 110
+// us to gather without.
+constexpr int64_t prefetched = 16384;
+
+template <typename I>
+void prefetch_row(const Call& call, const std::byte* x, I index, int64_t bytes) noexcept {
+  const auto row = static_cast<int64_t>(index);
+  if (row < 0 || row >= call.operand[0].shape[0]) return;
+  const int64_t near = std::min(bytes, prefetched);
+  for (int64_t i = 0; i < near; i += 64) __builtin_prefetch(x + row * bytes + i);
+}
+
 template <typename I>
 void take(const Call& call, const Tile& tile) noexcept {
   const Operand& x = call.operand[0];
@@ -52,13 +67,19 @@ void take(const Call& call, const Tile& tile) noexcept {
   const auto* from = argument<std::byte>(tile, 0);
   auto* to = output<std::byte>(call, tile);
   const int64_t n = tile_size(call, tile, 1);
+  if (n == 0) return;
+  // Where the indices go on after the tile, the first rows of the next one come while other calls
+  // work on this one.
+  const Operand& indices = call.operand[1];
+  const int64_t left = indices.constant ? indices.size - tile.begin * indices.row_size : n;
+  const int64_t ahead = std::clamp<int64_t>(prefetched / std::max<int64_t>(bytes, 1), 1, left);
+  if (tile.begin == 0 || !indices.constant) {
+    for (int64_t i = 0; i < ahead; ++i) prefetch_row(call, from, index[i], bytes);
+  }
   for (int64_t i = 0; i < n; ++i, to += bytes) {
     const int64_t row = checked(index, i, call, tile);
     if (rows == 0) continue;
-    if (i + 1 < n) {
-      const auto next = static_cast<int64_t>(index[i + 1]);
-      if (next >= 0 && next < rows) __builtin_prefetch(from + next * bytes);
-    }
+    if (i + ahead < left) prefetch_row(call, from, index[i + ahead], bytes);
     std::memcpy(to, from + row * bytes, static_cast<size_t>(bytes));
   }
 }

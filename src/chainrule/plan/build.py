@@ -227,7 +227,7 @@ class Builder:
         offsets, local = pack(per_row)
         for key, offset in offsets.items():
             if isinstance(key, Value):
-                self._place_chain(loop, key, Place("local", offset))
+                self._place_chain(key, Place("local", offset))
         calls = [self._call(n, flat) for n in loop.nodes]
         return PlannedLoop(rows, tile, sum(costs), calls, local)
 
@@ -242,12 +242,17 @@ class Builder:
 
     def _local_intervals(self, loop: Loop) -> list[Interval]:
         """Return the lives of the loop's scratch buffers; where an operation may run in place, its
-        output continues the life of an argument that ends there."""
+        output continues the life of an argument that ends there. If that output is in the arena, so
+        is the argument: nothing else is there during the phase."""
         self._chain: dict[Value, Value] = {}
         lives: dict[Value, Interval] = {}
         for i, node in enumerate(loop.nodes):
             for y in node.outputs:
                 if y in self.place:
+                    heir = self._dying_argument(node, y, i, lives)
+                    if self.place[y].kind == "arena" and heir is not None:
+                        self._place_chain(heir, self.place[y])
+                        del lives[heir]
                     continue
                 last = max([i, *(self.position[n] for n, _ in self.readers.get(y, []))])
                 heir = self._dying_argument(node, y, i, lives)
@@ -271,7 +276,7 @@ class Builder:
                 return head
         return None
 
-    def _place_chain(self, loop: Loop, head: Value, place: Place) -> None:
+    def _place_chain(self, head: Value, place: Place) -> None:
         self.place[head] = place
         for y, top in self._chain.items():
             if top is head:
