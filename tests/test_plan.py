@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,71 @@ def test_native_and_reference_take_the_same_step() -> None:
         results.append([program.output(0).copy(), *(w.numpy() for w in weights)])
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
+
+
+def trained(batch: int, sizes: tuple[int, ...], executor: object = native) -> tuple[Plan, list]:
+    """One step of descent on a perceptron: the plan, and the weights after it."""
+    rng = np.random.default_rng(1)
+    weights = []
+    for n, m in itertools.pairwise(sizes):
+        kernel = (rng.standard_normal((n, m)) / np.sqrt(n)).astype("float32")
+        weights += [Variable(kernel), Variable(np.zeros(m, "float32"))]
+    x = placeholder((batch, sizes[0]), "float32", "x")
+    h: Value = x
+    for w, b in zip(weights[::2], weights[1::2], strict=True):
+        h = ops.tanh(ops.matmul(h, w) + b)
+    loss = ops.sum(ops.square(h))
+    assigns = [
+        (w, w.leaf - 0.01 * g) for w, g in zip(weights, gradient(loss, weights), strict=True)
+    ]
+    plan = make_plan([], assigns)
+    program = executor.load(plan)  # type: ignore[attr-defined]
+    program.bind("x", rng.standard_normal((batch, sizes[0])).astype("float32"))
+    program.run()
+    return plan, [w.numpy() for w in weights]
+
+
+@pytest.mark.parametrize(
+    ("batch", "sizes", "parts"),
+    [
+        (32, (784, 128, 10), 8),
+        (128, (784, 128, 10), 4),  # more parts would make the partial sums larger than the kernel
+        (512, (784, 128, 10), 0),
+        (1, (300, 64), 6),
+        (8, (997, 64), 0),  # a prime number of rows
+        (16, (64, 64), 0),  # a kernel that travels in no time
+    ],
+)
+def test_a_small_batch_is_cut_along_the_first_kernel(
+    batch: int, sizes: tuple[int, ...], parts: int
+) -> None:
+    plan, found = trained(batch, sizes)
+    cut = [c for phase in plan.phases for p in phase for c in p.calls]
+    shapes = [c.operands[-1].spec.shape for c in cut if c.name == "partial_products"]
+    assert shapes == ([(parts, batch, sizes[1])] if parts else [])
+    # The kernel of a later layer is read again for the gradient of its input.
+    assert calls(plan).count("dense") + len(shapes) == len(sizes) - 1
+    _, expected = trained(batch, sizes, reference)
+    for e, f in zip(expected, found, strict=True):
+        np.testing.assert_allclose(f, e, rtol=2e-5, atol=2e-6)
+
+
+def test_without_training_nothing_is_cut() -> None:
+    x = placeholder((32, 784), "float32", "x")
+    w, b = Variable(np.ones((784, 128), "float32")), Variable(np.zeros(128, "float32"))
+    assert calls(make_plan([ops.matmul(x, w) + b])) == ["dense"]
+
+
+def test_a_gathered_batch_is_checked_where_it_lies() -> None:
+    whole = placeholder((100, 784), "float32", "x")
+    index = placeholder((64,), "int64", "index")
+    x = ops.require_finite(ops.take(whole, index, axis=0), 1)
+    w = Variable(np.ones((784, 8), "float32"))
+    slope = gradient(ops.sum(ops.square(ops.matmul(x, w))), [w])[0]
+    plan = make_plan([], [(w, w.leaf - 0.1 * slope)])
+    take, check = (c for c in plan.phases[0][0].calls if c.name in ("take", "require_finite"))
+    assert take.operands[-1].place == check.operands[0].place == check.operands[-1].place
+    assert check.operands[-1].place.kind == "arena"
 
 
 def test_equal_nodes_are_computed_once() -> None:
