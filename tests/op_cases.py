@@ -47,6 +47,11 @@ def signed(*shapes: tuple[int, ...]) -> Make:
     return make
 
 
+def above(*shapes: tuple[int, ...]) -> Make:
+    """Numbers above the squares of those of `positive` and `signed`."""
+    return lambda rng, dtype: [rng.uniform(5.0, 6.0, s).astype(dtype) for s in shapes]
+
+
 def apart(*shapes: tuple[int, ...]) -> Make:
     """Distinct numbers, so that no two are equal or nearly so."""
 
@@ -230,24 +235,89 @@ def _classes() -> list[Case]:
     return [*rows, Case("softmax", normal((2, 3, 4))), Case("log_softmax", normal((1, 6)))]
 
 
+def columns(n: int, c: int, *more: str) -> Make:
+    """x [n, c], its mean and variance, then gamma and beta, or what `more` names."""
+
+    def make(rng: Rng, dtype: str) -> list[np.ndarray]:
+        x = rng.standard_normal((n, c)) + 3.0
+        mean = x.mean(axis=0) if n else np.zeros(c)
+        parts = {"x": x, "mean": mean, "variance": x.var(axis=0) if n else np.zeros(c)}
+        parts |= {"g": rng.standard_normal((n, c)), "gamma": rng.uniform(*FAR, c)}
+        parts |= {k: rng.standard_normal(c) for k in ("beta", "total", "product")}
+        return [parts[k].astype(dtype) for k in more]
+
+    return make
+
+
+def _norms() -> list[Case]:
+    rows: list[Case] = []
+    with_epsilon = {"epsilon": 0.1}
+    affine = ("x", "mean", "variance", "gamma", "beta")
+    slope = ("g", "x", "mean", "variance", "gamma", "total", "product")
+    for n, c in ((1, 1), (2, 3), (33, 5), (7, 70), (40, 33), (0, 4), (5, 0)):
+        rows += [
+            Case("column_moments", columns(n, c, "x")),
+            Case("column_products", columns(n, c, "g", "x", "mean")),
+            Case("normalize_columns", columns(n, c, *affine), with_epsilon),
+            Case("batch_normalize", columns(n, c, *affine), with_epsilon, tolerance=2e-5),
+            Case("batch_normalize_gradient", columns(n, c, *slope), with_epsilon, tolerance=1e-4),
+        ]
+        for center in (True, False):
+            attributes = {"epsilon": 1e-2, "center": center}
+            rows += [
+                Case("normalize_rows", columns(n, c, "x", "gamma", "beta"), attributes),
+                Case(
+                    "normalize_rows_gradient",
+                    columns(n, c, "g", "x", "gamma"),
+                    attributes,
+                    tolerance=1e-4,
+                ),
+            ]
+    return rows
+
+
 def _updates() -> list[Case]:
     rows = []
     for shape in ((), (1,), (0,), (33, 5)):
-        w, positives = normal(shape, shape), positive(shape)
-        moments = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
-        rate = positive(())
+        w, positives, rate = normal(shape, shape), positive(shape), positive(())
+        one, two = joined(w, normal(shape), rate), joined(w, normal(shape), positives, rate)
+        far = signed(shape, shape, shape)  # signs do not change with a difference
+        betas = {"beta_1": 0.9, "beta_2": 0.999}
+        moments = {**betas, "epsilon": 1e-7}
+        rms = {"rho": 0.9, "epsilon": 1e-7}
+        with_momentum = {**rms, "momentum": 0.8}
+        spread, mean = joined(w, positives), signed(shape)
+        # A spread that stays above the square of the mean.
+        centered = joined(normal(shape), signed(shape), above(shape))
+        sizes = {"shrink": 0.5, "grow": 1.2, "least": 0.5, "most": 2.0}
         rows += [
             Case("sgd_update", joined(w, rate)),
-            Case("adam_update", joined(w, normal(shape), positives, rate), moments),
+            Case("momentum_update", one, {"momentum": 0.9, "nesterov": False}),
+            Case("momentum_update", one, {"momentum": 0.9, "nesterov": True}),
+            Case("adam_update", two, moments),
+            Case("amsgrad_update", joined(w, mean, positive(shape, shape, ())), moments),
+            Case("adamax_update", joined(signed(shape, shape), mean, positives, rate), moments),
+            Case("nadam_update", joined(w, mean, positive(shape, (), (), ())), betas),
+            Case("lion_update", joined(far, rate), {"beta_1": 0.9, "beta_2": 0.99}, False),
+            Case("rmsprop_update", joined(spread, rate), rms),
+            Case("rmsprop_momentum_update", joined(spread, mean, rate), with_momentum),
+            Case("centered_rmsprop_update", joined(centered, mean, rate), rms),
+            Case(
+                "centered_rmsprop_momentum_update",
+                joined(centered, normal(shape), mean, rate),
+                with_momentum,
+            ),
+            Case("adagrad_update", joined(spread, rate), {"epsilon": 1e-7}),
+            Case("adadelta_update", joined(w, positive(shape, shape, ())), {**rms}),
+            Case("rprop_update", joined(far, positives), sizes, smooth=False),
+            Case("adam_direction", joined(w, positive(shape, (), ())), moments),
         ]
-        for nesterov in (False, True):
-            attributes = {"momentum": 0.9, "nesterov": nesterov}
-            rows += [Case("momentum_update", joined(w, normal(shape), rate), attributes)]
     return rows
 
 
 CASES = [
     *_elementwise(), *_reductions(), *_shapes(), *_products(), *_indices(), *_classes(),
+    *_norms(),
     *_updates(),
 ]  # fmt: skip
 
@@ -283,6 +353,18 @@ LARGE = [
     Case("partial_products", normal((33, 800), (8, 100, 303)), tolerance=1e-3),
     Case("dense_of_parts", normal((6, 1001, 303), (303,)), {"activation": "relu"}),
     Case("softmax", normal((3001, 301))),
+    Case("column_moments", columns(3001, 301, "x")),
+    Case("column_products", columns(3001, 301, "g", "x", "mean"), tolerance=1e-3),
+    Case(
+        "normalize_columns",
+        columns(3001, 301, "x", "mean", "variance", "gamma", "beta"),
+        {"epsilon": 1e-3},
+    ),
+    Case(
+        "normalize_rows",
+        columns(3001, 301, "x", "gamma", "beta"),
+        {"epsilon": 1e-3, "center": True},
+    ),
     Case("sparse_softmax_cross_entropy", joined(normal((3001, 301)), integers((3001,), 301))),
     Case("take", joined(normal((501, 301)), integers((4001,), 501))),
     Case(
@@ -300,5 +382,10 @@ LARGE = [
         "adam_update",
         joined(normal((1001, 301), (1001, 301), (1001, 301)), positive((1001, 301), ())),
         {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+    ),
+    Case(
+        "rprop_update",
+        joined(signed((1001, 301), (1001, 301), (1001, 301)), positive((1001, 301))),
+        {"shrink": 0.5, "grow": 1.2, "least": 0.5, "most": 2.0},
     ),
 ]

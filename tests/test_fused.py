@@ -48,3 +48,15 @@ def test_derivatives(case: Case) -> None:
         ]
     for a, b in zip(gradient(totals[0], floats), gradient(totals[1], floats), strict=True):
         np.testing.assert_allclose(*run([a, b]), rtol=1e-9, atol=1e-11)
+
+
+def test_arguments_that_are_one_or_depend_on_each_other() -> None:
+    x = Variable([0.3, -0.7], dtype="float64")
+    slope = registry()["tanh_gradient"]  # g (1 - y^2), by its decomposition
+    np.testing.assert_allclose(
+        gradient(ops.sum(slope(x.leaf, x.leaf)), [x])[0].numpy(), 1 - 3 * x.numpy() ** 2
+    )
+    double = ops.multiply(x, 2.0)
+    np.testing.assert_allclose(
+        gradient(ops.sum(slope(x.leaf, double)), [x])[0].numpy(), 1 - 12 * x.numpy() ** 2
+    )

@@ -3,6 +3,7 @@
 // elements, or it is kept, and neighbouring outputs are joined row by row in registers. An output
 // is the same whichever tile it is in, as nothing but its own elements decides the order.
 #include "axes.h"
+#include "widen.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
@@ -85,37 +86,6 @@ struct Max {
     return ((x <= total) | (total != total)) ? total : x;  // a NaN wins, and stays
   }
 };
-
-// As many elements of T as a vector of Total has lanes, as Total.
-template <typename T, typename Total>
-Vec<Total> widened(const T* p) noexcept {
-  if constexpr (std::is_same_v<T, Total>) {
-    return load(p);
-  } else {
-#if defined(__AVX512F__)
-    return (Vec<double>)_mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(p));
-#elif defined(__AVX2__)
-    return (Vec<double>)_mm256_cvtps_pd(_mm_loadu_ps(p));
-#elif defined(__SSE2__)
-    return Vec<double>{static_cast<double>(p[0]), static_cast<double>(p[1])};
-#else
-    Vec<double> v;
-    for (int64_t i = 0; i < kLanes<double>; ++i) v[i] = static_cast<double>(p[i]);
-    return v;
-#endif
-  }
-}
-// requires: n is less than the lanes of Total.
-template <typename T, typename Total>
-Vec<Total> widened_part(const T* p, int64_t n) noexcept {
-  if constexpr (std::is_same_v<T, Total>) {
-    return load_part(p, n);
-  } else {
-    T part[kLanes<T>];
-    store(part, load_part(p, n));
-    return widened<T, Total>(part);
-  }
-}
 
 template <typename T, typename Op>
 using TotalOf = typename Op::template Total<T>;

@@ -1,90 +1,286 @@
-// Optimizer updates: one pass over weights, gradient and state. All are tiled but `rate`, a scalar
-// of the same type; each output may be the same array as its argument. These are run on a few rows
-// at a time, right after the gradient of those rows was computed.
+// Optimizer updates: one pass over weights, gradient and state. All are tiled but the scalars at
+// the end, of the same type; each output may be the same array as its argument. These are run on a
+// few rows at a time, right after the gradient of those rows was computed.
 #include "elementwise.h"
+#include "vec_math.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
 
-struct Sgd {
+// A rule says how many arrays it takes (weight, gradient, slots), how many scalars that change from
+// step to step (`rates`), and how many numbers that do not (`call.reals`). Its `step` is given a
+// vector x[i] of each array, and c of the scalars, then the numbers; it leaves the outputs in x,
+// where they replace all arrays but the gradient.
+template <int slots, int rate_count, int number_count>
+struct Takes {
+  static constexpr int arrays = 2 + slots, rates = rate_count, numbers = number_count;
+  static constexpr int unwritten = 1;
+};
+
+template <typename Rule>
+struct Update {
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
-    const T* w = argument<T>(tile, 0);
-    const T* g = argument<T>(tile, 1);
-    const Vec<T> rate = splat<T>(-*argument<T>(tile, 2));
-    T* w_new = output<T>(call, tile);
-    each_vector<T>(tile_size(call, tile, 0), [=](auto at, int64_t i) {
-      at.store(w_new + i, fma(rate, at.load(g + i), at.load(w + i)));
+    constexpr int arrays = Rule::arrays, rates = Rule::rates, numbers = Rule::numbers;
+    const T* from[arrays];
+    T* to[arrays];
+    Vec<T> c[rates + numbers];
+    for (int k = 0, written = 0; k < arrays; ++k) {
+      from[k] = argument<T>(tile, k);
+      to[k] = k == Rule::unwritten ? nullptr : output<T>(call, tile, written++);
+    }
+    for (int k = 0; k < rates; ++k) c[k] = splat<T>(*argument<T>(tile, arrays + k));
+    for (int k = 0; k < numbers; ++k) c[rates + k] = splat<T>(static_cast<T>(call.reals[k]));
+    // By reference: GCC 12 takes a copy of the arrays through memory before the loop.
+    each_vector<T>(tile_size(call, tile, 0), [&](auto at, int64_t i) {
+      Vec<T> x[arrays];
+      for (int k = 0; k < arrays; ++k) x[k] = at.load(from[k] + i);
+      Rule::template step<T>(x, c);
+      for (int k = 0; k < arrays; ++k)
+        if (k != Rule::unwritten) at.store(to[k] + i, x[k]);
     });
+  }
+};
+
+// mean + (x - mean) share: one step of a running mean, of x or of x^2.
+template <typename T>
+Vec<T> toward(Vec<T> mean, Vec<T> x, Vec<T> share) noexcept {
+  return fma(x - mean, share, mean);
+}
+template <typename T>
+Vec<T> toward_square(Vec<T> mean, Vec<T> x, Vec<T> share) noexcept {
+  return fma(fma(x, x, -mean), share, mean);
+}
+// The greater one; the one that is NaN if either is.
+template <typename T>
+Vec<T> greater(Vec<T> a, Vec<T> b) noexcept {
+  return select<T>((a > b) | (a != a), a, b);
+}
+template <typename T>
+Vec<T> sign(Vec<T> x) noexcept {  // NaN for NaN
+  return select<T>(x > 0, splat<T>(1), select<T>(x < 0, splat<T>(-1), x));
+}
+
+struct Sgd : Takes<0, 1, 0> {
+  template <typename T>
+  static void step(Vec<T>* x, const Vec<T>* c) noexcept {
+    x[0] = fma(-c[0], x[1], x[0]);
   }
 };
 
 // v' = momentum v - rate g; w' = w + v', or with Nesterov's look ahead w + momentum v' - rate g.
 template <bool nesterov>
-struct Momentum {
+struct Momentum : Takes<1, 1, 1> {
   template <typename T>
-  static void run(const Call& call, const Tile& tile) noexcept {
-    const T* w = argument<T>(tile, 0);
-    const T* g = argument<T>(tile, 1);
-    const T* v = argument<T>(tile, 2);
-    const Vec<T> rate = splat<T>(*argument<T>(tile, 3));
-    const Vec<T> momentum = splat<T>(static_cast<T>(call.reals[0]));
-    T* w_new = output<T>(call, tile, 0);
-    T* v_new = output<T>(call, tile, 1);
-    each_vector<T>(tile_size(call, tile, 0), [=](auto at, int64_t i) {
-      const Vec<T> step = rate * at.load(g + i);
-      const Vec<T> velocity = fma(momentum, at.load(v + i), -step);
-      const Vec<T> move = nesterov ? fma(momentum, velocity, -step) : velocity;
-      at.store(w_new + i, at.load(w + i) + move);
-      at.store(v_new + i, velocity);
-    });
+  static void step(Vec<T>* x, const Vec<T>* c) noexcept {
+    const Vec<T> move = c[0] * x[1];
+    x[2] = fma(c[1], x[2], -move);
+    x[0] = x[0] + (nesterov ? fma(c[1], x[2], -move) : x[2]);
   }
 };
 
 // m' = m + (g - m)(1 - beta_1); v' = v + (g^2 - v)(1 - beta_2); w' = w - rate m' / (sqrt(v') +
-// epsilon)
-struct Adam {
+// epsilon), with v_max' = max(v_max, v') for v' where `amsgrad`.
+template <bool amsgrad>
+struct Adam : Takes<2 + amsgrad, 1, 3> {
   template <typename T>
-  static void run(const Call& call, const Tile& tile) noexcept {
-    const T* w = argument<T>(tile, 0);
-    const T* g = argument<T>(tile, 1);
-    const T* m = argument<T>(tile, 2);
-    const T* v = argument<T>(tile, 3);
-    const Vec<T> rate = splat<T>(*argument<T>(tile, 4));
-    const Vec<T> first = splat<T>(static_cast<T>(call.reals[0]));
-    const Vec<T> second = splat<T>(static_cast<T>(call.reals[1]));
-    const Vec<T> epsilon = splat<T>(static_cast<T>(call.reals[2]));
-    T* w_new = output<T>(call, tile, 0);
-    T* m_new = output<T>(call, tile, 1);
-    T* v_new = output<T>(call, tile, 2);
-    each_vector<T>(tile_size(call, tile, 0), [=](auto at, int64_t i) {
-      const Vec<T> gradient = at.load(g + i);
-      const Vec<T> mean = at.load(m + i);
-      const Vec<T> spread = at.load(v + i);
-      const Vec<T> mean_new = fma(gradient - mean, first, mean);
-      const Vec<T> spread_new = fma(fma(gradient, gradient, -spread), second, spread);
-      at.store(w_new + i, at.load(w + i) - rate * mean_new / (sqrt(spread_new) + epsilon));
-      at.store(m_new + i, mean_new);
-      at.store(v_new + i, spread_new);
-    });
+  static void step(Vec<T>* x, const Vec<T>* c) noexcept {
+    x[2] = toward<T>(x[2], x[1], c[1]);
+    x[3] = toward_square<T>(x[3], x[1], c[2]);
+    if constexpr (amsgrad) x[4] = greater<T>(x[4], x[3]);
+    x[0] = x[0] - c[0] * x[2] / (sqrt(x[2 + 1 + amsgrad]) + c[3]);
   }
 };
 
+// m' as Adam's; u' = max(beta_2 u, |g|); w' = w - rate m' / (u' + epsilon)
+struct Adamax : Takes<2, 1, 3> {
+  template <typename T>
+  static void step(Vec<T>* x, const Vec<T>* c) noexcept {
+    x[2] = toward<T>(x[2], x[1], c[1]);
+    x[3] = greater<T>(c[2] * x[3], absolute<T>(x[1]));
+    x[0] = x[0] - c[0] * x[2] / (x[3] + c[3]);
+  }
+};
+
+// m', v' as Adam's; w' = w - (rate m' + rate_g g) / (sqrt(v') + epsilon)
+struct Nadam : Takes<2, 3, 2> {
+  template <typename T>
+  static void step(Vec<T>* x, const Vec<T>* c) noexcept {
+    x[2] = toward<T>(x[2], x[1], c[3]);
+    x[3] = toward_square<T>(x[3], x[1], c[4]);
+    x[0] = x[0] - fma(c[0], x[2], c[1] * x[1]) / (sqrt(x[3]) + c[2]);
+  }
+};
+
+// w' = w - rate sign(beta_1 m + (1 - beta_1) g); m' = m + (g - m)(1 - beta_2). Both products are
+// rounded, so that where they cancel no remainder of one of them decides the sign.
+struct Lion : Takes<1, 1, 3> {
+  template <typename T>
+  static void step(Vec<T>* x, const Vec<T>* c) noexcept {
+    x[0] = fma(-c[0], sign<T>(c[1] * x[2] + c[2] * x[1]), x[0]);
+    x[2] = toward<T>(x[2], x[1], c[3]);
+  }
+};
+
+// v' = v + (g^2 - v)(1 - rho); s = rate g / sqrt(v' + epsilon), where `centered` with v' - a'^2 for
+// v', a' = a + (g - a)(1 - rho); w' = w - s, or with momentum b' = momentum b + s, w' = w - b'.
+// Slots are v, b, a.
+template <bool centered, bool momentum>
+struct RmsProp : Takes<1 + centered + momentum, 1, 3> {
+  template <typename T>
+  static void step(Vec<T>* x, const Vec<T>* c) noexcept {
+    constexpr int b = 3, a = 3 + momentum;
+    x[2] = toward_square<T>(x[2], x[1], c[1]);
+    Vec<T> spread = x[2];
+    if constexpr (centered) {
+      x[a] = toward<T>(x[a], x[1], c[1]);
+      spread = spread - x[a] * x[a];
+    }
+    const Vec<T> move = c[0] * x[1] / sqrt(spread + c[2]);
+    if constexpr (momentum) x[b] = fma(c[3], x[b], move);
+    x[0] = x[0] - (momentum ? x[b] : move);
+  }
+};
+
+// a' = a + g^2; w' = w - rate g / sqrt(a' + epsilon)
+struct Adagrad : Takes<1, 1, 1> {
+  template <typename T>
+  static void step(Vec<T>* x, const Vec<T>* c) noexcept {
+    x[2] = fma(x[1], x[1], x[2]);
+    x[0] = x[0] - c[0] * x[1] / sqrt(x[2] + c[1]);
+  }
+};
+
+// v' = v + (g^2 - v)(1 - rho); d = g sqrt(x + epsilon) / sqrt(v' + epsilon);
+// x' = x + (d^2 - x)(1 - rho); w' = w - rate d
+struct Adadelta : Takes<2, 1, 2> {
+  template <typename T>
+  static void step(Vec<T>* x, const Vec<T>* c) noexcept {
+    x[2] = toward_square<T>(x[2], x[1], c[1]);
+    const Vec<T> d = sqrt(x[3] + c[2]) * x[1] / sqrt(x[2] + c[2]);
+    x[3] = toward_square<T>(x[3], d, c[1]);
+    x[0] = fma(-c[0], d, x[0]);
+  }
+};
+
+// s = sign(g g_before); size' = size (grow, 1, shrink for s = 1, 0, -1), from least to most; g = 0
+// where s = -1; w' = w - sign(g) size'. Slots are g, size.
+struct Rprop : Takes<2, 0, 4> {
+  template <typename T>
+  static void step(Vec<T>* x, const Vec<T>* c) noexcept {
+    const Vec<T> agreement = x[1] * x[2];
+    const auto turned = agreement < 0;
+    const Vec<T> factor =
+        select<T>(turned, c[0], select<T>(agreement > 0, c[1], sign<T>(agreement) + T{1}));
+    const Vec<T> size = x[3] * factor;
+    const Vec<T> raised = greater<T>(size, c[2]);
+    x[3] = select<T>((raised < c[3]) | (raised != raised), raised, c[3]);
+    x[2] = select<T>(turned, Vec<T>{}, x[1]);
+    x[0] = fma(-sign<T>(x[2]), x[3], x[0]);
+  }
+};
+
+// The direction of Adam: d = first m' / (sqrt(second v') + epsilon). Outputs are d, m', v'.
+struct AdamDirection : Takes<1, 2, 3> {
+  static constexpr int unwritten = -1;
+  template <typename T>
+  static void step(Vec<T>* x, const Vec<T>* c) noexcept {
+    x[1] = toward<T>(x[1], x[0], c[2]);
+    x[2] = toward_square<T>(x[2], x[0], c[3]);
+    x[0] = c[0] * x[1] / (sqrt(c[1] * x[2]) + c[4]);
+  }
+};
+
+void read_adam(Call& call) {
+  call.reals[0] = 1.0 - call.number("beta_1", 0.9);
+  call.reals[1] = 1.0 - call.number("beta_2", 0.999);
+  call.reals[2] = call.number("epsilon", 1e-7);
+}
+void read_rmsprop(Call& call) {
+  call.reals[0] = 1.0 - call.number("rho", 0.9);
+  call.reals[1] = call.number("epsilon", 1e-7);
+  call.reals[2] = call.number("momentum", 0.0);
+}
+
 }  // namespace
 
-Kernel prepare_sgd_update(Call& call) { return floats<Sgd>(call); }
+Kernel prepare_sgd_update(Call& call) { return floats<Update<Sgd>>(call); }
 
 Kernel prepare_momentum_update(Call& call) {
   call.reals[0] = call.number("momentum", 0.0);
   const bool nesterov = call.number("nesterov", 0.0) != 0;
-  return nesterov ? floats<Momentum<true>>(call) : floats<Momentum<false>>(call);
+  return nesterov ? floats<Update<Momentum<true>>>(call) : floats<Update<Momentum<false>>>(call);
 }
 
 Kernel prepare_adam_update(Call& call) {
-  call.reals[0] = 1.0 - call.number("beta_1", 0.9);
-  call.reals[1] = 1.0 - call.number("beta_2", 0.999);
-  call.reals[2] = call.number("epsilon", 1e-7);
-  return floats<Adam>(call);
+  read_adam(call);
+  return floats<Update<Adam<false>>>(call);
+}
+
+Kernel prepare_amsgrad_update(Call& call) {
+  read_adam(call);
+  return floats<Update<Adam<true>>>(call);
+}
+
+Kernel prepare_adamax_update(Call& call) {
+  read_adam(call);
+  call.reals[1] = call.number("beta_2", 0.999);
+  return floats<Update<Adamax>>(call);
+}
+
+Kernel prepare_nadam_update(Call& call) {
+  read_adam(call);
+  return floats<Update<Nadam>>(call);
+}
+
+Kernel prepare_adam_direction(Call& call) {
+  read_adam(call);
+  return floats<Update<AdamDirection>>(call);
+}
+
+Kernel prepare_lion_update(Call& call) {
+  call.reals[0] = call.number("beta_1", 0.9);
+  call.reals[1] = 1.0 - call.reals[0];
+  call.reals[2] = 1.0 - call.number("beta_2", 0.99);
+  return floats<Update<Lion>>(call);
+}
+
+Kernel prepare_rmsprop_update(Call& call) {
+  read_rmsprop(call);
+  return floats<Update<RmsProp<false, false>>>(call);
+}
+
+Kernel prepare_rmsprop_momentum_update(Call& call) {
+  read_rmsprop(call);
+  return floats<Update<RmsProp<false, true>>>(call);
+}
+
+Kernel prepare_centered_rmsprop_update(Call& call) {
+  read_rmsprop(call);
+  return floats<Update<RmsProp<true, false>>>(call);
+}
+
+Kernel prepare_centered_rmsprop_momentum_update(Call& call) {
+  read_rmsprop(call);
+  return floats<Update<RmsProp<true, true>>>(call);
+}
+
+Kernel prepare_adagrad_update(Call& call) {
+  call.reals[0] = call.number("epsilon", 1e-7);
+  return floats<Update<Adagrad>>(call);
+}
+
+Kernel prepare_adadelta_update(Call& call) {
+  read_rmsprop(call);
+  return floats<Update<Adadelta>>(call);
+}
+
+Kernel prepare_rprop_update(Call& call) {
+  call.reals[0] = call.number("shrink", 0.5);
+  call.reals[1] = call.number("grow", 1.2);
+  call.reals[2] = call.number("least", 1e-6);
+  call.reals[3] = call.number("most", 50.0);
+  return floats<Update<Rprop>>(call);
 }
 
 }  // namespace chainrule::CHAINRULE_ISA

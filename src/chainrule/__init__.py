@@ -16,11 +16,13 @@ __version__ = "0.1.0"
 __all__ = ["Value", "Variable"]
 
 _MODULES = (
-    "activations", "callbacks", "data", "datasets", "dtypes", "errors", "executors", "graph",
-    "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers", "plan",
-    "seeding", "training", "utils",
+    "activations", "callbacks", "constraints", "data", "datasets", "dtypes", "errors",
+    "executors", "graph", "initializers", "layers", "losses", "metrics", "models", "ops",
+    "optimizers", "plan", "regularizers", "seeding", "training", "utils",
 )  # fmt: skip
 _NAMES = {
+    "GradientTape": "chainrule.training.tape",
+    "Input": "chainrule.layers",
     "Model": "chainrule.models",
     "Sequential": "chainrule.models",
     "load_model": "chainrule.models",
@@ -30,11 +32,11 @@ _NAMES = {
 }
 
 
-def _evaluate(values: Sequence[Value]) -> list[Array]:
+def _evaluate(values: Sequence[Value], assigns: Sequence[tuple[Variable, Value]]) -> list[Array]:
     """Run a graph by the executors, which are loaded when a value is first asked for."""
-    from chainrule.executors import run
+    from chainrule.executors.kept import evaluate
 
-    return run(values)
+    return evaluate(values, assigns)
 
 
 Value.evaluate = _evaluate
@@ -43,9 +45,11 @@ if TYPE_CHECKING:
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.executors import num_threads as num_threads
     from chainrule.executors import set_num_threads as set_num_threads
+    from chainrule.layers import Input as Input
     from chainrule.models import Model as Model
     from chainrule.models import Sequential as Sequential
     from chainrule.models import load_model as load_model
+    from chainrule.training.tape import GradientTape as GradientTape
 
 
 def __getattr__(name: str) -> Any:

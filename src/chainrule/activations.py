@@ -7,8 +7,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from chainrule import ops
 from chainrule.errors import ArgumentError, unknown_name
 from chainrule.graph import Value
@@ -53,26 +51,19 @@ def log_softmax(x: Like, axis: int = -1) -> Value:
     return ops.log_softmax(x, axis)
 
 
-def _below(x: Value) -> Value:
-    """Return x where it is below 0, else 0, so that exponentials cannot overflow."""
-    return ops.minimum(x, 0.0)
-
-
 def elu(x: Like, alpha: float = 1.0) -> Value:
     """``x`` above 0, ``alpha * (exp(x) - 1)`` below."""
-    x = ops.as_value(x)
-    return ops.where(x > 0, x, alpha * ops.expm1(_below(x)))
+    return ops.elu(x, alpha)
 
 
 def celu(x: Like, alpha: float = 1.0) -> Value:
     """``max(x, 0) + min(alpha * (exp(x / alpha) - 1), 0)``."""
-    x = ops.as_value(x)
-    return ops.where(x > 0, x, alpha * ops.expm1(_below(x) / alpha))
+    return ops.celu(x, alpha)
 
 
 def selu(x: Like) -> Value:
     """``1.0507 * elu(x, 1.67326)``, which keeps mean 0 and variance 1 (arXiv 1706.02515)."""
-    return 1.0507009873554805 * elu(x, 1.6732632423543772)
+    return ops.selu(x)
 
 
 def softplus(x: Like) -> Value:
@@ -82,32 +73,27 @@ def softplus(x: Like) -> Value:
 
 def softsign(x: Like) -> Value:
     """``x / (1 + |x|)``."""
-    x = ops.as_value(x)
-    return x / (1.0 + ops.abs(x))
+    return ops.softsign(x)
 
 
 def squareplus(x: Like, b: float = 4.0) -> Value:
     """``(x + sqrt(x^2 + b)) / 2`` (arXiv 2112.11687)."""
-    x = ops.as_value(x)
-    return (x + ops.sqrt(ops.square(x) + float(b))) / 2.0
+    return ops.squareplus(x, b)
 
 
 def soft_shrink(x: Like, threshold: float = 0.5) -> Value:
     """``x`` moved towards 0 by `threshold`, 0 where it would cross."""
-    x = ops.as_value(x)
-    return ops.relu(x - threshold) - ops.relu(-x - threshold)
+    return ops.soft_shrink(x, threshold)
 
 
 def sparse_plus(x: Like) -> Value:
     """0 up to -1, ``(x + 1)^2 / 4`` up to 1, then ``x``."""
-    x = ops.as_value(x)
-    return ops.where(x < -1, 0.0, ops.where(x < 1, ops.square(x + 1.0) / 4.0, x))
+    return ops.sparse_plus(x)
 
 
 def silu(x: Like) -> Value:
     """``x * sigmoid(x)``."""
-    x = ops.as_value(x)
-    return x * ops.sigmoid(x)
+    return ops.silu(x)
 
 
 swish = silu
@@ -115,17 +101,12 @@ swish = silu
 
 def gelu(x: Like, approximate: bool = False) -> Value:
     """``x * P(X <= x)`` for standard normal X (arXiv 1606.08415); or its approximation by tanh."""
-    x = ops.as_value(x)
-    if approximate:
-        inner = np.sqrt(2 / np.pi).item() * (x + 0.044715 * (x * x * x))
-        return 0.5 * x * (1.0 + ops.tanh(inner))
-    return 0.5 * x * (1.0 + ops.erf(x * 0.7071067811865476))
+    return ops.gelu(x, approximate)
 
 
 def glu(x: Like, axis: int = -1) -> Value:
     """``a * sigmoid(b)`` for the halves a and b of x along `axis`."""
-    a, b = ops.split(x, 2, axis)
-    return a * ops.sigmoid(b)
+    return ops.glu(x, axis)
 
 
 def tanh(x: Like) -> Value:
@@ -135,14 +116,12 @@ def tanh(x: Like) -> Value:
 
 def tanh_shrink(x: Like) -> Value:
     """``x - tanh(x)``."""
-    x = ops.as_value(x)
-    return x - ops.tanh(x)
+    return ops.tanh_shrink(x)
 
 
 def threshold(x: Like, threshold: float, default_value: float) -> Value:
     """``x`` above `threshold`, else `default_value`."""
-    x = ops.as_value(x)
-    return ops.where(x > threshold, x, float(default_value))
+    return ops.threshold(x, threshold, default_value)
 
 
 def sigmoid(x: Like) -> Value:
@@ -157,14 +136,12 @@ def exponential(x: Like) -> Value:
 
 def hard_sigmoid(x: Like) -> Value:
     """``x / 6 + 1/2`` between -3 and 3, 0 below, 1 above."""
-    x = ops.as_value(x)
-    return ops.clip(x / 6.0 + 0.5, 0.0, 1.0)
+    return ops.hard_sigmoid(x)
 
 
 def hard_silu(x: Like) -> Value:
     """``x * hard_sigmoid(x)``."""
-    x = ops.as_value(x)
-    return x * hard_sigmoid(x)
+    return ops.hard_silu(x)
 
 
 hard_swish = hard_silu
@@ -172,24 +149,22 @@ hard_swish = hard_silu
 
 def hard_tanh(x: Like) -> Value:
     """``x`` between -1 and 1, the nearer of them outside."""
-    return ops.clip(x, -1.0, 1.0)
+    return ops.hard_tanh(x)
 
 
 def hard_shrink(x: Like, threshold: float = 0.5) -> Value:
     """``x`` where ``|x| > threshold``, else 0."""
-    x = ops.as_value(x)
-    return ops.where(ops.abs(x) > threshold, x, 0.0)
+    return ops.hard_shrink(x, threshold)
 
 
 def mish(x: Like) -> Value:
     """``x * tanh(softplus(x))`` (arXiv 1908.08681)."""
-    x = ops.as_value(x)
-    return x * ops.tanh(ops.softplus(x))
+    return ops.mish(x)
 
 
 def log_sigmoid(x: Like) -> Value:
     """``log(1 / (1 + exp(-x)))``."""
-    return -ops.softplus(-ops.as_value(x))
+    return ops.log_sigmoid(x)
 
 
 def sparsemax(x: Like, axis: int = -1) -> Value:
@@ -197,20 +172,12 @@ def sparsemax(x: Like, axis: int = -1) -> Value:
 
     Source: Martins and Astudillo, arXiv 1602.02068, algorithm 1.
     """
-    x = ops.swapaxes(ops.as_value(x), axis, -1)
-    ordered = ops.flip(ops.sort(x), -1)
-    sums = ops.cumsum(ordered, -1)
-    count = ops.as_value(np.arange(1, x.shape[-1] + 1), x.dtype)
-    support = ops.cast(1.0 + count * ordered > sums, x.dtype)
-    size = ops.sum(support, -1, keepdims=True)
-    excess = (ops.sum(support * ordered, -1, keepdims=True) - 1.0) / size
-    return ops.swapaxes(ops.relu(x - excess), axis, -1)
+    return ops.sparsemax(x, axis)
 
 
 def sparse_sigmoid(x: Like) -> Value:
     """0 up to -1, ``(x + 1) / 2`` up to 1, then 1."""
-    x = ops.as_value(x)
-    return ops.clip(0.5 * (x + 1.0), 0.0, 1.0)
+    return ops.sparse_sigmoid(x)
 
 
 _FUNCTIONS: tuple[Callable[..., Value], ...] = (

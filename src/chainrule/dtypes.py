@@ -27,6 +27,9 @@ _WIDENED: Final = {
     "longdouble": "float64",
 }
 
+# NumPy takes 3 us to say the name of a dtype.
+_NAMES: Final[dict[Any, str]] = {key: name for name in ALL for key in (name, np.dtype(name))}
+
 
 def name_of(dtype: object) -> str:
     """Return the engine's name of a dtype, e.g. ``"float32"`` for ``np.float32``.
@@ -36,6 +39,9 @@ def name_of(dtype: object) -> str:
     DTypeError
         For a dtype the engine does not have (object, complex, str, ...).
     """
+    known = _NAMES.get(dtype) if isinstance(dtype, str | np.dtype) else None
+    if known is not None:
+        return known
     try:
         name = np.dtype(dtype).name  # type: ignore[call-overload]
     except TypeError:

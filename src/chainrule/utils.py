@@ -1,6 +1,7 @@
 """Small helpers around training, under the names of Keras's ``utils``."""
 
 import operator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,7 +9,18 @@ from numpy.typing import ArrayLike, NDArray
 from . import seeding
 from .errors import DataError
 
-__all__ = ["normalize", "set_random_seed", "to_categorical"]
+if TYPE_CHECKING:
+    from .models.plotting import plot_model
+
+__all__ = ["normalize", "plot_model", "set_random_seed", "to_categorical"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plot_model":  # when it is asked for: models are not needed for the rest
+        from .models.plotting import plot_model
+
+        return plot_model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def set_random_seed(seed: int) -> None:

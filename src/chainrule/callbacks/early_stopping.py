@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
+from typing import Any
 
-from chainrule.callbacks.base import Callback, Logs
+from chainrule.callbacks.base import Logs
+from chainrule.callbacks.monitor import Monitor
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError, unknown_name
-
-_RISING = ("accuracy", "acc", "auc", "precision", "recall", "f1", "r2", "iou", "top_k")
+from chainrule.errors import ArgumentError
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(Monitor):
     """Stops `fit` after `patience` epochs without an improvement of more than `min_delta`.
 
     Parameters
@@ -61,16 +61,11 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        if mode not in ("auto", "min", "max"):
-            raise unknown_name("mode", mode, ("auto", "min", "max"))
+        super().__init__(monitor, mode, min_delta)
         if patience < 0:
             raise ArgumentError(f"patience is {patience}; expected 0 or more epochs")
-        self.monitor = monitor
-        self.min_delta = abs(min_delta)
         self.patience = patience
         self.verbose = verbose
-        rising = any(word in monitor for word in _RISING)
-        self.mode = ("max" if rising else "min") if mode == "auto" else mode
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = start_from_epoch
@@ -79,9 +74,20 @@ class EarlyStopping(Callback):
     def _reset(self) -> None:
         self.wait = 0
         self.stopped_epoch = 0
-        self.best = math.inf if self.mode == "min" else -math.inf
+        self.best = self.worst
         self.best_epoch = 0
         self.best_weights: list[Array] | None = None
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the best epoch, its weights, and how long it has been."""
+        names = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
+        return {name: getattr(self, name) for name in names}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from such a state."""
+        self.wait, self.stopped_epoch = int(state["wait"]), int(state["stopped_epoch"])
+        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
+        self.best_weights = state["best_weights"]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Forget what an earlier run measured."""
@@ -89,16 +95,16 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare the epoch with the best one so far."""
-        if epoch < self.start_from_epoch:
+        current = self.current(logs)
+        if current is None or epoch < self.start_from_epoch:
             return
-        current = self._current(logs or {})
-        if self.best_weights is None:
+        if self.restore_best_weights and self.best_weights is None:
             self._keep(epoch)
         self.wait += 1
-        if self._better(current, self.best):
+        if self.better(current, self.best):
             self.best = current
             self._keep(epoch)
-            if self.baseline is None or self._better(current, self.baseline):
+            if self.baseline is None or self.better(current, self.baseline):
                 self.wait = 0
         elif self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
@@ -118,19 +124,3 @@ class EarlyStopping(Callback):
         self.best_epoch = epoch
         if self.restore_best_weights:
             self.best_weights = self.model.get_weights()
-
-    def _better(self, current: float, best: float) -> bool:
-        if self.mode == "min":
-            return current < best - self.min_delta
-        return current > best + self.min_delta
-
-    def _current(self, logs: Logs) -> float:
-        if self.monitor not in logs:
-            hint = ""
-            if self.monitor.startswith("val_"):
-                hint = "\n  fix: pass validation_data or validation_split to fit"
-            raise ArgumentError(
-                f"EarlyStopping monitors {self.monitor!r}, but the run measures "
-                f"{', '.join(sorted(logs))}{hint}"
-            )
-        return logs[self.monitor]

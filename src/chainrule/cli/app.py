@@ -64,7 +64,7 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: str | None) -> st
     show_default=True,
     help="Share of hidden units left out at each step.",
 )
-@click.option("--optimizer", default="adam", show_default=True, help="adam or sgd.")
+@click.option("--optimizer", default="adam", show_default=True, help="Such as adam or rmsprop.")
 @click.option(
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ class Batches:
     """Samples `x`, targets `y` and sample weights, of equal length and C-contiguous.
 
     `first` is the row of the user's arrays that row 0 was, `rows` how many those have, `source` the
-    call they were given to; errors name them.
+    call they were given to; errors name them. `more` holds the arrays of further inputs and
+    outputs: ``"x:1"``, ``"y:1"``, ``"weights:1"`` are those of the second; `labels` their names.
     """
 
     x: Array
@@ -31,6 +32,8 @@ class Batches:
     first: int = 0
     source: str = "fit"
     rows: int = 0
+    more: Mapping[str, Array] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -40,7 +43,14 @@ class Batches:
         y = None if self.y is None else self.y[begin:end]
         weights = None if self.weights is None else self.weights[begin:end]
         rows = self.rows or len(self)
-        return Batches(self.x[begin:end], y, weights, self.first + begin, self.source, rows)
+        more = {name: array[begin:end] for name, array in self.more.items()}
+        first = self.first + begin
+        return Batches(self.x[begin:end], y, weights, first, self.source, rows, more, self.labels)
+
+    def named(self, name: str) -> Array | None:
+        """Return the array of this name: x, y, weights, or one of `more`."""
+        known = {"x": self.x, "y": self.y, "weights": self.weights}
+        return known[name] if name in known else self.more.get(name)
 
     def given(self, array: Array) -> list[int]:
         """Return the shape of the user's array that one of these is, or is a part of."""
@@ -64,6 +74,39 @@ def collect(x: Any, y: Any = None, weights: Any = None, *, source: str) -> Batch
     return Batches(arrays["x"], arrays.get("y"), arrays.get("sample_weight"), source=source)
 
 
+def key(kind: str, number: int) -> str:
+    """Return the name of an array: ``x``, ``y`` or ``weights`` of input or output `number`."""
+    return f"{kind}:{number}" if number else kind
+
+
+def collect_many(
+    xs: Mapping[str, Any], ys: Mapping[str, Any], weights: Mapping[str, Any], *, source: str
+) -> Batches:
+    """Return checked arrays of several inputs and outputs, given by name; ``None`` is left out.
+
+    Raises
+    ------
+    DataError
+        For arrays that are empty, of different lengths, or not of numbers.
+    """
+    arrays: dict[str, Array] = {}
+    labels: dict[str, str] = {}
+    for kind, word, given in (
+        ("x", "x", xs),
+        ("y", "y", ys),
+        ("weights", "sample_weight", weights),
+    ):
+        for i, (name, data) in enumerate(given.items()):
+            if data is not None:
+                label = f"{word}[{name!r}]"
+                array = as_numbers(data, label)
+                arrays[key(kind, i)] = _one_a_row(array) if kind == "weights" else array
+                labels[key(kind, i)] = label
+    _check_lengths({labels[name]: array for name, array in arrays.items()}, source)
+    x, y, first = arrays.pop("x"), arrays.pop("y", None), arrays.pop("weights", None)
+    return Batches(x, y, first, source=source, more=arrays, labels=labels)
+
+
 def _one_a_row(weights: Array) -> Array:
     """Return the weights as one axis."""
     if weights.ndim == 2 and weights.shape[1] == 1:
@@ -81,7 +124,7 @@ def _check_lengths(arrays: Mapping[str, Array], source: str) -> None:
         told = ", ".join(f"{name} has {n}" for name, n in lengths.items())
         shapes = "\n".join(f"  {name:<7}: {list(a.shape)}" for name, a in arrays.items())
         raise DataError(f"{source} needs one row a sample in each array, but {told}.\n{shapes}")
-    if not arrays["x"].size:
+    if not next(iter(arrays.values())).size:
         raise DataError(f"x is empty: {source} needs at least one sample.")
 
 
@@ -97,6 +140,10 @@ def with_class_weight(batches: Batches, class_weight: Mapping[int, float] | None
     """
     if class_weight is None:
         return batches
+    if any(name.startswith("y:") for name in batches.more):
+        raise ArgumentError(
+            "class_weight is for models with one output; for several, give sample_weight by output"
+        )
     labels = _labels(batches)
     table = np.ones(max(labels.max(initial=0), *_keys(class_weight), 0) + 1, np.float32)
     for k, weight in class_weight.items():

@@ -11,9 +11,9 @@ import chainrule._native as _native
 from chainrule.dtypes import Array
 from chainrule.errors import GraphError
 from chainrule.executors import threads
-from chainrule.executors.program import Fault, check_array, find_placeholder, output_slot
+from chainrule.executors.program import Fault, check_array, find_placeholder
 from chainrule.graph import Value
-from chainrule.graph.value import aligned_copy
+from chainrule.graph.value import Clock, aligned_copy
 from chainrule.plan import Call, Plan
 from chainrule.plan.plan import nbytes
 
@@ -45,6 +45,9 @@ class NativeProgram:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._outputs: dict[int, Array] = {}
+        self._assigned = [variable for variable, _ in plan.assigns]
+        self._slot_of = {s.value: i for i, s in enumerate(plan.slots) if s.kind == "placeholder"}
+        self._output_slots = [i for i, s in enumerate(plan.slots) if s.kind == "output"]
         self._program = _native.Program(specification(plan))
         for i, slot in enumerate(plan.slots):
             if slot.variable is not None:
@@ -56,14 +59,17 @@ class NativeProgram:
 
     def bind(self, name: str | Value, array: Array, stride: int = 0) -> None:
         """Feed a placeholder from `array`, advancing `stride` bytes a step."""
-        slot = find_placeholder(self.plan, name)
+        if isinstance(name, Value):
+            slot = self._slot_of.get(name)
+        else:
+            slot = find_placeholder(self.plan, name)
         if slot is not None:
             check_array(self.plan.slots[slot], array, stride)
             self._program.bind(slot, array, stride)
 
     def bind_output(self, i: int, array: Array, stride: int = 0) -> None:
         """Write output `i` into `array`, advancing `stride` bytes a step."""
-        slot = output_slot(self.plan, i)
+        slot = self._output_slots[i]
         check_array(self.plan.slots[slot], array, stride)
         self._outputs[i] = array
         self._program.bind(slot, array, stride)
@@ -75,6 +81,7 @@ class NativeProgram:
     def run(self, steps: int = 1) -> int:
         """Run `steps` steps; return how many were completed."""
         done, code, row = self._program.run(steps, threads.num_threads())
+        Clock.changed(self._assigned)
         if code >= 0:
             raise Fault(code, row, done)
         return int(done)

@@ -2,19 +2,23 @@
 
 from chainrule.graph import scope
 from chainrule.graph.autodiff import gradient, ordered
-from chainrule.graph.primitive import Primitive, fused, primitive, registry
+from chainrule.graph.function import Function, expand
+from chainrule.graph.primitive import Primitive, Rule, fused, primitive, registry
 from chainrule.graph.printing import show
 from chainrule.graph.signature import Spec
 from chainrule.graph.value import Arithmetic, Node, Value, Variable, constant, placeholder
 
 __all__ = [
     "Arithmetic",
+    "Function",
     "Node",
     "Primitive",
+    "Rule",
     "Spec",
     "Value",
     "Variable",
     "constant",
+    "expand",
     "fused",
     "gradient",
     "ordered",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 
@@ -12,11 +12,14 @@ from chainrule.graph.primitive import registry
 from chainrule.graph.value import Node, Value, Variable, constant
 
 
-def ordered(outputs: Iterable[Value]) -> list[Node]:
-    """Return the nodes that the outputs need, each after those it depends on."""
+def ordered(outputs: Iterable[Value], known: Container[Value] = ()) -> list[Node]:
+    """Return the nodes that the outputs need, each after those it depends on; what lies behind
+    `known` values is left out."""
     done: set[Node] = set()
     result: list[Node] = []
-    stack: list[tuple[Node, bool]] = [(v.node, False) for v in outputs if v.node is not None]
+    stack: list[tuple[Node, bool]] = [
+        (v.node, False) for v in outputs if v.node is not None and v not in known
+    ]
     stack.reverse()
     while stack:
         node, ready = stack.pop()
@@ -30,7 +33,7 @@ def ordered(outputs: Iterable[Value]) -> list[Node]:
         stack.extend(
             (a.node, False)
             for a in reversed(node.arguments)
-            if a.node is not None and a.node not in done
+            if a.node is not None and a.node not in done and a not in known
         )
     return result
 
@@ -55,22 +58,38 @@ def gradient(
         Where an operation on the path has no derivative.
     """
     targets = [v.leaf if isinstance(v, Variable) else v for v in wrt]
+    found = cotangents_of(of, targets, cotangent)
+    return [_zeros(t) if g is None else g for t, g in zip(targets, found, strict=True)]
+
+
+def cotangents_of(
+    of: Value,
+    targets: Sequence[Value],
+    cotangent: Value | None = None,
+    known: Container[Value] = (),
+) -> list[Value | None]:
+    """Return d(of)/d(x) for each x, ``None`` where there is no path; what lies behind `known`
+    values counts as constant."""
     if cotangent is None:
         if of.shape != ():
             raise ShapeError(f"only a scalar has a gradient; this value has shape {list(of.shape)}")
         cotangent = constant(np.ones((), of.dtype))
-    nodes = ordered([of])
-    active = _active(nodes, targets)
+    if of.node is None and of.is_known and of.constant is None:
+        raise GraphError(
+            "how this value was made is forgotten: the step that used its gradient was taken.\n"
+            "  fix: take all gradients of a value before the weights are moved"
+        )
+    nodes, wanted = ordered([of], known), set(targets)
+    active = _active(nodes, wanted)
     cotangents: dict[Value, Value] = {of: cotangent}
     for node in reversed(nodes):
         if node in active:
-            _propagate(node, active, cotangents, set(targets))
-    return [cotangents[t] if t in cotangents else _zeros(t) for t in targets]
+            _propagate(node, active, cotangents, wanted)
+    return [cotangents.get(t) for t in targets]
 
 
-def _active(nodes: list[Node], targets: Sequence[Value]) -> set[Node]:
-    """Return the nodes that depend on a target through arguments that have derivatives."""
-    wanted = set(targets)
+def _active(nodes: list[Node], wanted: set[Value]) -> set[Node]:
+    """Return the nodes that depend on a wanted value through arguments that have derivatives."""
     active: set[Node] = set()
     for node in nodes:
         for a in node.arguments:
@@ -109,12 +128,15 @@ def _through_decomposition(
     """Differentiate a fused operation by the primitives it stands for."""
     parts = node.op.decompose(*node.arguments, **node.attributes)
     parts = parts if isinstance(parts, tuple) else (parts,)
-    floats = [a for a in node.arguments if is_float(a.dtype)]
+    # Each once, and without what lies behind: one argument may be another, or depend on it.
+    floats = list(dict.fromkeys(a for a in node.arguments if is_float(a.dtype)))
+    known = set(node.arguments)
     for output, g in zip(parts, gs, strict=True):
         if g is None:
             continue
-        for argument, part in zip(floats, gradient(output, floats, g), strict=True):
-            _gather(cotangents, argument, part)
+        for argument, part in zip(floats, cotangents_of(output, floats, g, known), strict=True):
+            if part is not None:
+                _gather(cotangents, argument, part)
 
 
 def _zeros(value: Value) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
-    from chainrule.graph.value import Value
+    from chainrule.graph.value import Value, Variable
 
 
 @dataclass(slots=True)
@@ -21,6 +21,8 @@ class _Trace:
     key: Value | None
     training: bool
     streams: int = 0
+    recorded: dict[Variable, Value] = field(default_factory=dict)
+    penalties: list[Value] = field(default_factory=list)
 
 
 _path: ContextVar[tuple[str, ...]] = ContextVar("path", default=())
@@ -64,10 +66,49 @@ def tracing(key: Value | None = None, training: bool = False) -> Iterator[None]:
         _trace.reset(token)
 
 
+def idle() -> bool:
+    """Return whether no step is being traced."""
+    return _trace.get() is None
+
+
 def training() -> bool:
     """Return whether the step being traced is a training step."""
     trace = _trace.get()
     return trace is not None and trace.training
+
+
+def record(variable: Variable, value: Value) -> None:
+    """Have the step being traced store `value` in the variable: a running mean, say, that a layer
+    moves while it trains. Outside of a trace nothing is stored."""
+    trace = _trace.get()
+    if trace is not None:
+        trace.recorded[variable] = value
+
+
+def recorded() -> list[tuple[Variable, Value]]:
+    """Return what the step being traced is to store."""
+    trace = _trace.get()
+    return [] if trace is None else list(trace.recorded.items())
+
+
+def current(variable: Variable) -> Value:
+    """Return the variable's value at this place of the trace: what was recorded last, if anything,
+    so that a layer used twice moves its means twice."""
+    trace = _trace.get()
+    return variable.leaf if trace is None else trace.recorded.get(variable, variable.leaf)
+
+
+def penalize(penalty: Value) -> None:
+    """Add a scalar to the loss of the step being traced."""
+    trace = _trace.get()
+    if trace is not None:
+        trace.penalties.append(penalty)
+
+
+def penalties() -> list[Value]:
+    """Return what layers have added to the loss of the step being traced."""
+    trace = _trace.get()
+    return [] if trace is None else list(trace.penalties)
 
 
 def random_key() -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 Attributes = Mapping[str, Any]
 
 
+class Clock:
+    """Counts changes of variables, so that a value can be told that came too late for the old
+    ones."""
+
+    now = 0
+
+    @classmethod
+    def changed(cls, variables: Iterable[Variable]) -> None:
+        """Note that these variables have new elements."""
+        cls.now += 1
+        for variable in variables:
+            variable.changed_at = cls.now
+
+
 @dataclass(eq=False, slots=True)
 class Node:
     """One application of a primitive: its arguments, attributes, outputs, and where it was made."""
@@ -29,6 +43,7 @@ class Node:
     attributes: Attributes
     outputs: tuple[Value, ...] = ()
     path: tuple[str, ...] = field(default_factory=scope.path)
+    made_at: int = field(default_factory=lambda: Clock.now)
 
 
 class Arithmetic:
@@ -46,6 +61,10 @@ class Arithmetic:
         def __rmul__(self, other: Any) -> Value: ...
         def __truediv__(self, other: Any) -> Value: ...
         def __rtruediv__(self, other: Any) -> Value: ...
+        def __floordiv__(self, other: Any) -> Value: ...
+        def __rfloordiv__(self, other: Any) -> Value: ...
+        def __mod__(self, other: Any) -> Value: ...
+        def __rmod__(self, other: Any) -> Value: ...
         def __pow__(self, other: Any) -> Value: ...
         def __rpow__(self, other: Any) -> Value: ...
         def __matmul__(self, other: Any) -> Value: ...
@@ -57,6 +76,10 @@ class Arithmetic:
         def __neg__(self) -> Value: ...
         def __abs__(self) -> Value: ...
         def __getitem__(self, key: Any) -> Value: ...
+
+
+# Returns the elements of the values, and stores others in variables after all are computed.
+Evaluate = Callable[[Sequence["Value"], Sequence[tuple["Variable", "Value"]]], list[Array]]
 
 
 class Value(Arithmetic):
@@ -71,7 +94,7 @@ class Value(Arithmetic):
     __array_ufunc__ = None
 
     # Set by the package, since this room must not import the executors.
-    evaluate: Callable[[Sequence[Value]], list[Array]] | None = None
+    evaluate: Evaluate | None = None
 
     def __init__(
         self,
@@ -112,9 +135,20 @@ class Value(Arithmetic):
         return self.spec.size
 
     @property
+    def is_known(self) -> bool:
+        """Whether the elements have been computed, or were given."""
+        return self._result is not None or self.constant is not None
+
+    @property
     def is_placeholder(self) -> bool:
         """Whether the value is fed from outside at each run."""
-        return self.node is None and self.constant is None and self.variable is None
+        return self.node is None and not self.is_known and self.variable is None
+
+    def detach(self) -> None:
+        """Forget how the value was made; its elements are known. Its graph and the arrays in it
+        are free then, where otherwise node and outputs hold each other until they are collected."""
+        if self._result is not None:
+            self.node = None
 
     def numpy(self) -> Array:
         """Return the elements, computing them the first time."""
@@ -125,8 +159,28 @@ class Value(Arithmetic):
         if self._result is None:
             if Value.evaluate is None:
                 raise GraphError("no executor is loaded: import chainrule.executors")
-            self._result = Value.evaluate([self])[0]
+            self._result = Value.evaluate([self], ())[0]
         return self._result
+
+    def backward(self) -> None:
+        """Add the gradient of this scalar to ``grad`` of every trainable variable it depends on.
+
+        Raises
+        ------
+        ShapeError
+            For a value that is not a scalar.
+
+        Examples
+        --------
+        >>> from chainrule import Variable, ops
+        >>> w = Variable([1.0, 3.0])
+        >>> ops.sum(ops.square(w)).backward()
+        >>> w.grad.numpy().tolist()
+        [2.0, 6.0]
+        """
+        from chainrule.graph.pending import add_gradients
+
+        add_gradients(self)
 
     def item(self) -> Any:
         """Return the only element as a Python number."""
@@ -195,6 +249,11 @@ class Variable(Arithmetic):
         self.value: Array = aligned_copy(array.astype(kind))
         self.name = name
         self.trainable = trainable
+        self.changed_at = 0
+        self.regularizer: Callable[[Value], Value] | None = None  # its penalty joins the loss
+        self.constraint: Callable[[Value], Value] | None = None  # what the optimizer must keep to
+        self.rate_multiplier = 1.0  # the share of the learning rate that this weight has
+        self.grad: Value | None = None
         self.leaf = Value(Spec(self.value.shape, kind), name=name, variable=self)
 
     @property
@@ -232,19 +291,27 @@ class Variable(Arithmetic):
                 f"it cannot take a value of shape {list(array.shape)}"
             )
         self.value[...] = array
+        Clock.changed((self,))
 
     def numpy(self) -> Array:
         """Return a copy of the elements."""
+        self.settle()
         return self.value.copy()
 
+    def settle(self) -> None:
+        """Store what layers have recorded in a loop by hand and no step has stored yet."""
+        from chainrule.graph.pending import settle
+
+        settle()
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.array(self.value, dtype=dtype)
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
-        return float(self.value)
+        return float(self.numpy())
 
     def __int__(self) -> int:
-        return int(self.value)
+        return int(self.numpy())
 
     def __repr__(self) -> str:
         return f"<Variable {self.name!r} {self.leaf.spec}>"
@@ -265,5 +332,6 @@ def constant(array: Any, dtype: str | None = None) -> Value:
     ):
         dtype = dtypes.floatx()
     kind = dtypes.name_of(dtype or held.dtype)
-    held = np.ascontiguousarray(held.astype(kind, copy=False)).reshape(held.shape)
+    # A copy: the value may be computed after the caller has changed the array.
+    held = np.ascontiguousarray(held.astype(kind)).reshape(held.shape)
     return Value(Spec(held.shape, kind), constant=held, name="constant")

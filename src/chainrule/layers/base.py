@@ -7,15 +7,19 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any, Self
 
 import numpy as np
 
-from chainrule import dtypes, initializers, ops
+from chainrule import constraints, dtypes, initializers, ops, regularizers
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, NotBuiltError, ShapeError
 from chainrule.graph import Value, Variable, placeholder, scope
+from chainrule.graph.calls import Calls, Watched, at_hand
+from chainrule.graph.symbol import filled, is_symbolic, leaves
+from chainrule.layers import budget
+from chainrule.layers.symbolic import arranged, connect
 
 Shape = tuple[int | None, ...]
 
@@ -26,13 +30,17 @@ _taken: Counter[str] = Counter()
 def _automatic(cls: type) -> str:
     """Return ``dense``, ``dense_1``, ... for the layers of a class in the order they are made."""
     base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
-    base = re.sub(r"(?<=[A-Z])(?=[A-Z][a-z])", "_", base)
+    return numbered(re.sub(r"(?<=[A-Z])(?=[A-Z][a-z])", "_", base))
+
+
+def numbered(base: str) -> str:
+    """Return a name that no other layer was given: `base`, ``base_1``, ..."""
     count = _taken[base]
     _taken[base] += 1
     return base if count == 0 else f"{base}_{count}"
 
 
-class Layer:
+class Layer(Watched):
     """A function of values with weights of its own; a subclass writes `build` and `call`.
 
     Parameters
@@ -45,6 +53,10 @@ class Layer:
         The dtype of weights and inputs; by default `floatx()` when the layer is made.
     input_shape : tuple of int, optional
         The shape of one sample, for the first layer of a `Sequential`.
+    activity_regularizer : str, Regularizer or callable, optional
+        Its penalty for the layer's output, divided by the batch size, is added to the loss.
+    learning_rate_multiplier : float, default 1.0
+        At least 0: the share of the learning rate that the weights have.
 
     Examples
     --------
@@ -59,6 +71,7 @@ class Layer:
     """
 
     on_host = False
+    takes_many = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -71,6 +84,8 @@ class Layer:
         trainable: bool = True,
         dtype: str | None = None,
         input_shape: Sequence[int] | None = None,
+        activity_regularizer: Any = None,
+        learning_rate_multiplier: float = 1.0,
     ) -> None:
         self.name = name or _automatic(type(self))
         self.trainable = trainable
@@ -78,6 +93,9 @@ class Layer:
         self.built = False
         self.input_shape_given = None if input_shape is None else tuple(input_shape)
         self._own: list[Variable] = []
+        self._calls = Calls()
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self._multiplier = _multiplier(learning_rate_multiplier)
 
     # What a subclass writes.
 
@@ -88,10 +106,6 @@ class Layer:
         """Return the layer's function of x."""
         raise NotImplementedError(f"{type(self).__name__} has no call")
 
-    def regularization(self) -> list[Value]:
-        """Return what the layer and those inside it add to the loss."""
-        return [penalty for layer in self.sublayers() for penalty in layer.regularization()]
-
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
         config: dict[str, Any] = {"name": self.name, "dtype": self.dtype}
@@ -99,6 +113,10 @@ class Layer:
             config["trainable"] = False
         if self.input_shape_given is not None:
             config["input_shape"] = list(self.input_shape_given)
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        if self.learning_rate_multiplier != 1.0:
+            config["learning_rate_multiplier"] = self.learning_rate_multiplier
         return config
 
     @classmethod
@@ -119,16 +137,66 @@ class Layer:
         return ""
 
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
-        """Return the layer's output for values or arrays, building the layer the first time."""
+        """Return the layer's output for values or arrays, building the layer the first time.
+
+        Several inputs come in a list, tuple or dict; for symbols a symbol is returned.
+        """
         if not isinstance(inputs, Value) and not self.on_host:
-            inputs = ops.as_value(_numbers(inputs), self.dtype)
+            if is_symbolic(inputs):
+                return connect(self, inputs, training)
+            inputs = arranged(inputs, self.takes_many, self._value)
         if not self.built:
-            self.build_for(_batchless(inputs.shape))
+            self.build_for(_shapes(inputs))
         chosen = scope.training() if training is None else training
+        if isinstance(inputs, Value) and at_hand(inputs):
+            return self._calls.run(partial(self._called, training=chosen), (inputs,), chosen)
+        return self._called(inputs, chosen)
+
+    def _value(self, inputs: Any) -> Value:
+        return ops.as_value(_numbers(inputs), self.dtype)
+
+    def _called(self, inputs: Any, training: bool) -> Any:
         with scope.enter(self.label), scope.blame(self.label):
             if not _takes_training(type(self).call):
-                return self.call(inputs)
-            return self.call(inputs, training=chosen)
+                outputs = self.call(inputs)
+            else:
+                outputs = self.call(inputs, training=training)
+            if self.activity_regularizer is not None:
+                self._penalize(self.activity_regularizer, outputs)
+            return outputs
+
+    def _penalize(self, regularizer: Callable[[Value], Value], outputs: Any) -> None:
+        """Add the penalty of each output, a sample's share of it, to the loss."""
+        for y in _items(outputs):
+            if isinstance(y, Value):
+                rows = y.shape[0] if y.shape else 1
+                self.add_loss(ops.divide(regularizer(y), float(max(rows, 1))))
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a scalar, or the sum of an array, to the loss of the step: called within `call`.
+
+        Examples
+        --------
+        >>> from chainrule import layers, ops
+        >>> class Sparse(layers.Layer):
+        ...     def call(self, x):
+        ...         self.add_loss(0.01 * ops.mean(ops.abs(x)))
+        ...         return x
+        >>> Sparse()([[1.0]]).numpy().tolist()
+        [[1.0]]
+        """
+        scope.penalize(ops.sum(loss))
+
+    @property
+    def losses(self) -> list[Value]:
+        """What loops written by hand add to their loss: the penalties of the weights, and those of
+        the outputs in the last call of this layer or model."""
+        return [*self.regularization(), *self._calls.penalties]
+
+    def regularization(self) -> list[Value]:
+        """Return what the weights add to the loss: the penalty of each that training moves and
+        that has a regularizer."""
+        return [v.regularizer(v.leaf) for v in self.trainable_variables if v.regularizer]
 
     def build_for(self, input_shape: Shape) -> None:
         """Make the weights once, for inputs of this shape."""
@@ -144,6 +212,8 @@ class Layer:
         name: str = "weight",
         trainable: bool = True,
         dtype: str | None = None,
+        regularizer: Any = None,
+        constraint: Any = None,
     ) -> Variable:
         """Return a new weight of this layer.
 
@@ -156,10 +226,18 @@ class Layer:
         trainable : bool, default True
         dtype : str, optional
             By default the layer's.
+        regularizer : str, Regularizer or callable, optional
+            Its penalty for the weight is added to the loss.
+        constraint : str, Constraint or callable, optional
+            Applied to the weight after each step of an optimizer.
         """
         kind = dtype or self.dtype
+        budget.spend(tuple(shape), kind)
         first = initializers.get(initializer)(tuple(shape), kind)
         variable = Variable(first, name=f"{self.name}.{name}", trainable=trainable, dtype=kind)
+        variable.regularizer = regularizers.get(regularizer)
+        variable.constraint = constraints.get(constraint)
+        variable.rate_multiplier = self.learning_rate_multiplier
         self._own.append(variable)
         return variable
 
@@ -167,10 +245,25 @@ class Layer:
         """Return the layers held in attributes, also in lists and dicts, in the order assigned."""
         found: dict[int, Layer] = {}
         for value in vars(self).values():
+            if not isinstance(value, Layer | list | tuple | dict):
+                continue  # most attributes, and loops by hand come here in every step
             for item in _items(value):
                 if isinstance(item, Layer) and item is not self:
                     found.setdefault(id(item), item)
         return list(found.values())
+
+    @property
+    def learning_rate_multiplier(self) -> float:
+        """The share of the learning rate that the weights have; set it before `compile`."""
+        return self._multiplier
+
+    @learning_rate_multiplier.setter
+    def learning_rate_multiplier(self, value: float) -> None:
+        self._multiplier = _multiplier(value)
+        for variable in self._own:
+            variable.rate_multiplier = self._multiplier
+        for layer in self.sublayers():
+            layer.learning_rate_multiplier = value
 
     @property
     def variables(self) -> list[Variable]:
@@ -248,6 +341,19 @@ def _takes_training(call: Callable[..., Any]) -> bool:
     """Return whether a layer's `call` asks whether it is training; a user's own need not."""
     parameters = inspect.signature(call).parameters
     return "training" in parameters or any(p.kind == p.VAR_KEYWORD for p in parameters.values())
+
+
+def _shapes(inputs: Any) -> Any:
+    """Return the shape of the inputs; of several, in their list, tuple or dict."""
+    if isinstance(inputs, list | tuple | dict):
+        return filled(inputs, (_batchless(x.shape) for x in leaves(inputs)))
+    return _batchless(inputs.shape)
+
+
+def _multiplier(value: Any) -> float:
+    if not isinstance(value, int | float | np.number) or not 0.0 <= value < float("inf"):
+        raise ArgumentError(f"a learning_rate_multiplier is at least 0, not {value!r}")
+    return float(value)
 
 
 def _batchless(shape: Sequence[int]) -> Shape:

@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule import activations, initializers, ops
+from chainrule import activations, constraints, initializers, ops, regularizers
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value
+from chainrule.graph.symbol import Symbol
 from chainrule.layers.base import Layer, Shape
+from chainrule.layers.symbolic import entry
 from chainrule.ops.fused import ACTIVATIONS
 
 
@@ -25,8 +27,8 @@ class InputLayer(Layer):
 
     Examples
     --------
-    >>> from chainrule.layers import Input
-    >>> Input((28, 28)).shape
+    >>> from chainrule.layers import InputLayer
+    >>> InputLayer((28, 28)).shape
     (28, 28)
     """
 
@@ -40,6 +42,10 @@ class InputLayer(Layer):
         self.shape = given
         self.built = True
 
+    def symbol(self) -> Symbol:
+        """Return the symbol of the data given to a model."""
+        return entry(self, (None, *self.shape))
+
     def call(self, x: Any, training: bool = False) -> Any:
         """Return x."""
         return x
@@ -51,17 +57,32 @@ class InputLayer(Layer):
 
 def Input(  # noqa: N802 - Keras's name
     shape: Sequence[int], name: str | None = None, dtype: str | None = None
-) -> InputLayer:
+) -> Symbol:
     """Return the input of a model: samples of `shape`, without the batch's axis.
+
+    It is the first thing in a `Sequential`, or what layers are called with to make a
+    ``Model(inputs, outputs)``.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Each size at least 1.
+    name : str, optional
+        By which data are given in a dict.
+    dtype : str, optional
+        By default `floatx()`.
 
     Examples
     --------
     >>> from chainrule.layers import Dense, Input
-    >>> from chainrule.models import Sequential
+    >>> from chainrule.models import Model, Sequential
     >>> Sequential([Input((4,)), Dense(3)]).count_params()
     15
+    >>> x = Input((4,))
+    >>> Model(x, Dense(3)(x)).count_params()
+    15
     """
-    return InputLayer(shape, name, dtype)
+    return InputLayer(shape, name, dtype).symbol()
 
 
 class Dense(Layer):
@@ -78,6 +99,12 @@ class Dense(Layer):
     use_bias : bool, default True
     kernel_initializer : str, Initializer or callable, default "glorot_uniform"
     bias_initializer : str, Initializer or callable, default "zeros"
+    kernel_regularizer, bias_regularizer : str, Regularizer or callable, optional
+        Their penalties are added to the loss: see `chainrule.regularizers`.
+    activity_regularizer : str, Regularizer or callable, optional
+        Its penalty for y, divided by the batch size, is added to the loss.
+    kernel_constraint, bias_constraint : str, Constraint or callable, optional
+        What the weights are held to after each step: see `chainrule.constraints`.
     **options
         `name`, `trainable`, `dtype`, `input_shape`: see `Layer`.
 
@@ -106,9 +133,14 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
+        super().__init__(activity_regularizer=activity_regularizer, **options)
         if isinstance(units, bool) or not isinstance(units, int) or units < 1:
             raise ArgumentError(f"units is {units!r}; expected an integer of at least 1")
         self.units = units
@@ -116,6 +148,10 @@ class Dense(Layer):
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
 
     def detail(self) -> str:
         """Return the number of units."""
@@ -128,9 +164,21 @@ class Dense(Layer):
             raise ShapeError(
                 f"the inputs must have an axis of features, but a sample has {input_shape[1:]}"
             )
-        self.kernel = self.add_weight((width, self.units), self.kernel_initializer, "kernel")
+        self.kernel = self.add_weight(
+            (width, self.units),
+            self.kernel_initializer,
+            "kernel",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
         if self.use_bias:
-            self.bias = self.add_weight((self.units,), self.bias_initializer, "bias")
+            self.bias = self.add_weight(
+                (self.units,),
+                self.bias_initializer,
+                "bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
 
     def call(self, x: Value, training: bool = False) -> Value:
         """Return ``activation(x @ kernel + bias)``."""
@@ -178,6 +226,10 @@ class Dense(Layer):
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
         }
 
 

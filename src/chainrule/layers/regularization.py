@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule import ops
+from chainrule import ops, regularizers
 from chainrule.errors import ArgumentError
 from chainrule.graph import Value, constant, scope
 from chainrule.layers.base import Layer
@@ -17,19 +19,22 @@ class _Random(Layer):
 
     def __init__(self, seed: int | None = None, **options: Any) -> None:
         super().__init__(**options)
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
+            raise ArgumentError(f"seed is {seed!r}; expected a whole number or None")
         self.seed = seed
 
-    def draw(self, kind: Any, x: Value) -> Value:
-        """Return random numbers of the shape of x."""
+    def draw(self, kind: Any, x: Value, shape: Sequence[int] | None = None) -> Value:
+        """Return random numbers of this shape, by default that of x."""
+        wanted = x.shape if shape is None else tuple(shape)
         if self.seed is None:
-            drawn: Value = kind(x.shape, dtype=x.dtype)
+            drawn: Value = kind(wanted, dtype=x.dtype)
             return drawn
         # The step counter still comes from the trace, so that each step draws others.
         key = scope.random_key()
         step = key[1:] if key.constant is None else constant(np.zeros(1, np.int64))
         own = ops.concatenate([constant(np.array([self.seed], np.int64)), step], axis=0)
         with scope.tracing(own, True):
-            seeded: Value = kind(x.shape, dtype=x.dtype)
+            seeded: Value = kind(wanted, dtype=x.dtype)
             return seeded
 
     def get_config(self) -> dict[str, Any]:
@@ -37,15 +42,22 @@ class _Random(Layer):
         return {**super().get_config(), "seed": self.seed}
 
 
-class Dropout(_Random):
-    """``y = x / (1 - rate)`` with probability ``1 - rate``, else 0; outside of training x.
+def checked_rate(rate: Any) -> float:
+    """Return the share of elements that a layer drops."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
+        raise ArgumentError(f"rate is {rate!r}; expected a number in [0, 1)")
+    return float(rate)
+
+
+class GaussianDropout(_Random):
+    """``y = x * z``, z normal of mean 1 and variance ``rate / (1 - rate)``; outside of training x.
 
     Parameters
     ----------
     rate : float in [0, 1)
-        The share of elements that become 0.
+        The rate of the `Dropout` of the same variance.
     seed : int, optional
-        By default the model's, so that `set_random_seed` fixes it.
+        See `Dropout`.
     **options
         See `Layer`.
 
@@ -56,31 +68,29 @@ class Dropout(_Random):
 
     Examples
     --------
-    >>> from chainrule.layers import Dropout
-    >>> Dropout(0.5)([[1.0, 2.0]]).numpy().tolist()
-    [[1.0, 2.0]]
+    >>> from chainrule.layers import GaussianDropout
+    >>> GaussianDropout(0.1)([[1.0]]).numpy().tolist()
+    [[1.0]]
 
     Notes
     -----
-    Source: Srivastava et al., JMLR 15 (2014), section 4, scaled in training instead of afterwards.
+    Source: Srivastava et al., JMLR 15 (2014), section 10.
     """
 
     def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed=seed, **options)
-        if not (isinstance(rate, int | float) and 0 <= rate < 1):
-            raise ArgumentError(f"rate is {rate!r}; expected a number in [0, 1)")
-        self.rate = float(rate)
+        self.rate = checked_rate(rate)
 
     def detail(self) -> str:
         """Return the rate."""
         return f"rate {self.rate:g}"
 
     def call(self, x: Value, training: bool = False) -> Value:
-        """Return x with some elements dropped, or x itself."""
+        """Return x with noise, or x itself."""
         if not training or self.rate == 0:
             return x
-        kept = ops.greater_equal(self.draw(ops.random.uniform, x), self.rate)
-        return ops.where(kept, ops.multiply(x, 1.0 / (1.0 - self.rate)), 0.0)
+        stddev = math.sqrt(self.rate / (1.0 - self.rate))
+        return ops.multiply(x, ops.add(ops.multiply(self.draw(ops.random.normal, x), stddev), 1.0))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
@@ -129,3 +139,41 @@ class GaussianNoise(_Random):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
         return {**super().get_config(), "stddev": self.stddev}
+
+
+class ActivityRegularization(Layer):
+    """``y = x``, and ``(l1 * sum |x| + l2 * sum x^2) / n`` is added to the loss, n the batch size.
+
+    Parameters
+    ----------
+    l1, l2 : float >= 0, default 0
+        The weights of both sums.
+    **options
+        See `Layer`.
+
+    Raises
+    ------
+    ArgumentError
+        For a weight that is negative or no number.
+
+    Examples
+    --------
+    >>> from chainrule.layers import ActivityRegularization
+    >>> ActivityRegularization(l2=0.1)([[1.0]]).numpy().tolist()
+    [[1.0]]
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Any) -> None:
+        penalty = regularizers.L1L2(l1=l1, l2=l2)
+        super().__init__(activity_regularizer=penalty, **options)
+        self.l1, self.l2 = penalty.l1, penalty.l2
+
+    def call(self, x: Value, training: bool = False) -> Value:
+        """Return x."""
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this layer again."""
+        config = {**super().get_config(), "l1": self.l1, "l2": self.l2}
+        config.pop("activity_regularizer")
+        return config

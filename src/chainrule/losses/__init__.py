@@ -6,11 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule.errors import ArgumentError, unknown_name
-from chainrule.losses.base import FunctionLoss, Loss, snake_case
+from chainrule.losses.base import FunctionLoss, Loss
+from chainrule.losses.circle import Circle, circle
 from chainrule.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
     SparseCategoricalCrossentropy,
+)
+from chainrule.losses.focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
 )
 from chainrule.losses.functions import (
     binary_crossentropy,
@@ -21,28 +30,83 @@ from chainrule.losses.functions import (
     mean_squared_error,
     sparse_categorical_crossentropy,
 )
+from chainrule.losses.hinge import (
+    CategoricalHinge,
+    Hinge,
+    SquaredHinge,
+    categorical_hinge,
+    hinge,
+    squared_hinge,
+)
+from chainrule.losses.overlap import Dice, Tversky, dice, tversky
 from chainrule.losses.regression import Huber, LogCosh, MeanAbsoluteError, MeanSquaredError
+from chainrule.losses.relations import (
+    CosineSimilarity,
+    KLDivergence,
+    MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    QuantileLoss,
+)
+from chainrule.losses.relative import (
+    cosine_similarity,
+    kl_divergence,
+    mean_absolute_percentage_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    quantile,
+)
 
 __all__ = [
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
+    "CategoricalHinge",
+    "Circle",
+    "CosineSimilarity",
+    "Dice",
     "FunctionLoss",
+    "Hinge",
     "Huber",
+    "KLDivergence",
     "LogCosh",
     "Loss",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Poisson",
+    "QuantileLoss",
     "SparseCategoricalCrossentropy",
+    "SquaredHinge",
+    "Tversky",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
+    "categorical_hinge",
+    "circle",
+    "cosine_similarity",
     "deserialize",
+    "dice",
     "get",
+    "hinge",
     "huber",
+    "kl_divergence",
     "log_cosh",
     "mean_absolute_error",
+    "mean_absolute_percentage_error",
     "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
+    "quantile",
     "serialize",
     "sparse_categorical_crossentropy",
+    "squared_hinge",
+    "tversky",
 ]
 
 _FUNCTIONS: dict[Callable[..., Any], type[Loss]] = {
@@ -53,6 +117,21 @@ _FUNCTIONS: dict[Callable[..., Any], type[Loss]] = {
     binary_crossentropy: BinaryCrossentropy,
     categorical_crossentropy: CategoricalCrossentropy,
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+    circle: Circle,
+    binary_focal_crossentropy: BinaryFocalCrossentropy,
+    categorical_focal_crossentropy: CategoricalFocalCrossentropy,
+    categorical_generalized_cross_entropy: CategoricalGeneralizedCrossEntropy,
+    categorical_hinge: CategoricalHinge,
+    hinge: Hinge,
+    squared_hinge: SquaredHinge,
+    dice: Dice,
+    tversky: Tversky,
+    cosine_similarity: CosineSimilarity,
+    kl_divergence: KLDivergence,
+    mean_absolute_percentage_error: MeanAbsolutePercentageError,
+    mean_squared_logarithmic_error: MeanSquaredLogarithmicError,
+    poisson: Poisson,
+    quantile: QuantileLoss,
 }
 _CLASSES = {kind.__name__: kind for kind in _FUNCTIONS.values()}
 _ALIASES: dict[str, type[Loss]] = {
@@ -63,10 +142,17 @@ _ALIASES: dict[str, type[Loss]] = {
     "bce": BinaryCrossentropy,
     "BCE": BinaryCrossentropy,
     "logcosh": LogCosh,
+    "mape": MeanAbsolutePercentageError,
+    "MAPE": MeanAbsolutePercentageError,
+    "msle": MeanSquaredLogarithmicError,
+    "MSLE": MeanSquaredLogarithmicError,
+    "kld": KLDivergence,
+    "KLD": KLDivergence,
+    "pinball": QuantileLoss,
 }
 NAMES: dict[str, type[Loss]] = {
     **_CLASSES,
-    **{snake_case(name): kind for name, kind in _CLASSES.items()},
+    **{function.__name__: kind for function, kind in _FUNCTIONS.items()},
     **_ALIASES,
 }
 

@@ -9,12 +9,13 @@ from typing import Any
 from chainrule import dtypes, ops
 from chainrule.errors import unknown_name
 from chainrule.graph import Value
+from chainrule.graph.calls import Calls, Watched, at_hand
 from chainrule.losses.shapes import floats, spread_weight
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none")
 
 
-class Loss:
+class Loss(Watched):
     """``L = reduce_n weight[n] * loss(y_true[n], y_pred[n])``: what training makes small.
 
     A subclass gives `call`, the loss of each sample.
@@ -52,6 +53,7 @@ class Loss:
         name: str | None = None,
         dtype: str | None = None,
     ) -> None:
+        self._calls = Calls()
         self.reduction = checked_reduction(reduction)
         self.name = name or snake_case(type(self).__name__)
         self.dtype = None if dtype is None else dtypes.name_of(dtype)
@@ -72,14 +74,40 @@ class Loss:
         ShapeError
             For shapes that do not fit each other.
         """
+        given = [ops.as_value(y_true), ops.as_value(y_pred)]
+        if sample_weight is not None:
+            given.append(ops.as_value(sample_weight))
+        if at_hand(*given):
+            total: Value = self._calls.run(self._total, given, False)
+            return total
+        return self._total(*given)
+
+    def _total(self, y_true: Value, y_pred: Value, sample_weight: Value | None = None) -> Value:
         y_pred = floats(y_pred, self.dtype)
-        losses = ops.as_value(self.call(ops.as_value(y_true), y_pred))
+        losses = ops.as_value(self.call(y_true, y_pred))
+        counted = self._counted(y_true, losses)
+        if counted is not None:
+            sample_weight = self._over(ops.cast(counted, losses.dtype), sample_weight)
         if sample_weight is None:
             return self._reduced(losses, None)
         weight = ops.cast(sample_weight, losses.dtype)
         if losses.shape:
             weight = spread_weight(weight, losses)
         return self._reduced(ops.multiply(losses, weight), weight)
+
+    def _counted(self, y_true: Value, losses: Value) -> Value | None:
+        """Return which losses the mean is over; ``None`` for all."""
+        return None
+
+    def _over(self, counted: Value, sample_weight: Value | None) -> Value:
+        """Return the weights that leave out what is not counted, in the sum and in the mean."""
+        if self.reduction in ("sum_over_batch_size", "mean"):
+            share = ops.divide(float(counted.size), ops.maximum(ops.sum(counted), 1.0))
+            counted = ops.multiply(counted, share)
+        if sample_weight is None:
+            return counted
+        weight = spread_weight(ops.cast(sample_weight, counted.dtype), counted)
+        return ops.multiply(counted, weight)
 
     def _reduced(self, losses: Value, weight: Value | None) -> Value:
         if self.reduction == "none":

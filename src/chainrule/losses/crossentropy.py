@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from chainrule import ops
 from chainrule.graph import Value
 from chainrule.losses import functions
 from chainrule.losses.base import Loss
+from chainrule.losses.shapes import check_known
 
 
 class _Crossentropy(Loss):
@@ -128,6 +130,8 @@ class SparseCategoricalCrossentropy(Loss):
     from_logits : bool, default False
         Whether predictions are logits, ``p = softmax(y_pred)``. From a layer with the activation
         softmax the logits are taken in any case.
+    ignore_class : int, optional
+        A label that costs nothing and is left out of the mean, e.g. -1 or 255.
     reduction, name, dtype
         As in `Loss`.
     axis : int, default -1
@@ -150,6 +154,7 @@ class SparseCategoricalCrossentropy(Loss):
     def __init__(
         self,
         from_logits: bool = False,
+        ignore_class: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         axis: int = -1,
         name: str | None = None,
@@ -157,14 +162,30 @@ class SparseCategoricalCrossentropy(Loss):
     ) -> None:
         super().__init__(reduction, name, dtype)
         self.from_logits = bool(from_logits)
+        self.ignore_class = ignore_class
         self.axis = axis
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Value:
+        """Return the reduced loss; labels that are known are checked before anything runs."""
+        y_true, y_pred = ops.as_value(y_true), ops.as_value(y_pred)
+        if self.ignore_class is None and -y_pred.ndim <= self.axis < y_pred.ndim:
+            check_known("sparse_categorical_crossentropy", y_true, y_pred, self.axis)
+        return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true: Any, y_pred: Any) -> Value:
         """Return the loss of each sample."""
         return functions.sparse_categorical_crossentropy(
-            y_true, y_pred, self.from_logits, self.axis
+            y_true, y_pred, self.from_logits, self.ignore_class, self.axis
         )
+
+    def _counted(self, y_true: Value, losses: Value) -> Value | None:
+        if self.ignore_class is None:
+            return None
+        return ops.reshape(ops.not_equal(y_true, self.ignore_class), losses.shape)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments as plain data."""
-        return {**super().get_config(), "from_logits": self.from_logits, "axis": self.axis}
+        config = {**super().get_config(), "from_logits": self.from_logits, "axis": self.axis}
+        return (
+            config if self.ignore_class is None else {**config, "ignore_class": self.ignore_class}
+        )

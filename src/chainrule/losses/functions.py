@@ -9,16 +9,8 @@ from chainrule import ops
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value
 from chainrule.losses.logits import logits_of_sigmoid, logits_of_softmax
-from chainrule.losses.shapes import floats, labels, matched, misfit
+from chainrule.losses.shapes import EPSILON, floats, labels, matched, mean_last, misfit
 from chainrule.ops import fused
-
-# Probabilities are kept this far from 0 and 1 where the logits are not known; Keras's epsilon.
-EPSILON = 1e-7
-
-
-def _mean_last(x: Value) -> Value:
-    """Return the mean over the last axis; a single axis is that of the samples and stays."""
-    return ops.mean(x, axis=-1) if x.ndim > 1 else x
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Value:
@@ -45,7 +37,7 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Value:
     2.0
     """
     y_true, y_pred = matched("mean_squared_error", y_true, y_pred)
-    return _mean_last(ops.square(ops.subtract(y_pred, y_true)))
+    return mean_last(ops.square(ops.subtract(y_pred, y_true)))
 
 
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Value:
@@ -72,7 +64,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Value:
     1.0
     """
     y_true, y_pred = matched("mean_absolute_error", y_true, y_pred)
-    return _mean_last(ops.abs(ops.subtract(y_pred, y_true)))
+    return mean_last(ops.abs(ops.subtract(y_pred, y_true)))
 
 
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Value:
@@ -111,7 +103,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Value:
     y_true, y_pred = matched("huber", y_true, y_pred)
     size = ops.abs(ops.subtract(y_pred, y_true))
     cut = ops.minimum(size, delta)
-    return _mean_last(ops.multiply(cut, ops.subtract(size, ops.multiply(cut, 0.5))))
+    return mean_last(ops.multiply(cut, ops.subtract(size, ops.multiply(cut, 0.5))))
 
 
 def log_cosh(y_true: Any, y_pred: Any) -> Value:
@@ -144,7 +136,7 @@ def log_cosh(y_true: Any, y_pred: Any) -> Value:
     y_true, y_pred = matched("log_cosh", y_true, y_pred)
     error = ops.subtract(y_pred, y_true)
     curve = ops.add(error, ops.softplus(ops.multiply(error, -2.0)))
-    return _mean_last(ops.subtract(curve, math.log(2.0)))
+    return mean_last(ops.subtract(curve, math.log(2.0)))
 
 
 def binary_crossentropy(
@@ -197,13 +189,13 @@ def binary_crossentropy(
         y_true = ops.add(ops.multiply(y_true, 1.0 - smoothing), 0.5 * smoothing)
     logits = y_pred if from_logits else logits_of_sigmoid(y_pred)
     if logits is None:
-        each = _bernoulli(y_true, ops.clip(y_pred, EPSILON, 1.0 - EPSILON))
+        each = bernoulli(y_true, ops.clip(y_pred, EPSILON, 1.0 - EPSILON))
     else:
         each = fused.sigmoid_cross_entropy(logits, y_true)
     return ops.mean(each, axis=axis) if each.ndim > 1 else each
 
 
-def _bernoulli(t: Value, p: Value) -> Value:
+def bernoulli(t: Value, p: Value) -> Value:
     """Return ``-(t ln p + (1 - t) ln(1 - p))``."""
     hit = ops.multiply(t, ops.log(p))
     miss = ops.multiply(ops.subtract(1.0, t), ops.log(ops.subtract(1.0, p)))
@@ -256,9 +248,9 @@ def categorical_crossentropy(
     """
     name = "categorical_crossentropy"
     smoothing = checked_smoothing(label_smoothing)
-    y_pred = _classes_last(name, floats(y_pred), axis)
+    y_pred = classes_last(name, floats(y_pred), axis)
     y_true = ops.as_value(y_true)
-    y_true = ops.cast(_classes_last(name, y_true, axis) if y_true.ndim else y_true, y_pred.dtype)
+    y_true = ops.cast(classes_last(name, y_true, axis) if y_true.ndim else y_true, y_pred.dtype)
     if y_true.shape != y_pred.shape:
         numbers = y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1
         fix = "if y_true holds class numbers, use sparse_categorical_crossentropy"
@@ -269,14 +261,18 @@ def categorical_crossentropy(
         y_true = ops.add(ops.multiply(y_true, 1.0 - smoothing), part)
     logits = y_pred if from_logits else logits_of_softmax(y_pred)
     if logits is None:
-        each = ops.multiply(y_true, _log_probabilities(y_pred))
+        each = ops.multiply(y_true, log_probabilities(y_pred))
         return ops.negative(ops.sum(each, axis=-1))
     loss = fused.softmax_cross_entropy(_rows(logits), _rows(y_true))
     return ops.reshape(loss, logits.shape[:-1])
 
 
 def sparse_categorical_crossentropy(
-    y_true: Any, y_pred: Any, from_logits: bool = False, axis: int = -1
+    y_true: Any,
+    y_pred: Any,
+    from_logits: bool = False,
+    ignore_class: int | None = None,
+    axis: int = -1,
 ) -> Value:
     """``loss[n] = -ln p[n, y_true[n]]`` of class numbers and class probabilities p.
 
@@ -292,6 +288,8 @@ def sparse_categorical_crossentropy(
         Probabilities (divided by their sum) or logits.
     from_logits : bool, default False
         Whether `y_pred` are logits: ``p = softmax(y_pred)``.
+    ignore_class : int, optional
+        A label that costs nothing, e.g. -1 or 255 for what was not labelled.
     axis : int, default -1
         The axis of the classes in `y_pred`.
 
@@ -313,13 +311,22 @@ def sparse_categorical_crossentropy(
     Probabilities as in `categorical_crossentropy`.
     """
     name = "sparse_categorical_crossentropy"
-    y_pred = _classes_last(name, floats(y_pred), axis)
+    y_pred = classes_last(name, floats(y_pred), axis)
     _check_classes(name, y_pred)
+    if ignore_class is None:
+        return _of_classes(name, y_true, y_pred, from_logits)
+    y_true = ops.as_value(y_true)
+    kept = ops.not_equal(y_true, ignore_class)
+    loss = _of_classes(name, ops.where(kept, y_true, 0), y_pred, from_logits)
+    return ops.where(ops.reshape(kept, loss.shape), loss, 0.0)
+
+
+def _of_classes(name: str, y_true: Any, y_pred: Value, from_logits: bool) -> Value:
     classes = labels(name, y_true, y_pred)
     logits = y_pred if from_logits else logits_of_softmax(y_pred)
     if logits is None:
         hot = ops.one_hot(classes, y_pred.shape[-1], dtype=y_pred.dtype)
-        each = ops.multiply(hot, _log_probabilities(y_pred))
+        each = ops.multiply(hot, log_probabilities(y_pred))
         return ops.negative(ops.sum(each, axis=-1))
     flat = ops.reshape(classes, (classes.size,))
     loss = fused.sparse_softmax_cross_entropy(_rows(logits), flat)
@@ -331,12 +338,13 @@ def _rows(x: Value) -> Value:
     return ops.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
-def _log_probabilities(p: Value) -> Value:
+def log_probabilities(p: Value) -> Value:
+    """Return the logs of the shares that p are of their sum, kept from 0 and 1."""
     shares = ops.divide(p, ops.sum(p, axis=-1, keepdims=True))
     return ops.log(ops.clip(shares, EPSILON, 1.0 - EPSILON))
 
 
-def _classes_last(name: str, x: Value, axis: int) -> Value:
+def classes_last(name: str, x: Value, axis: int) -> Value:
     """Return x with the axis of the classes moved to the end."""
     if not -x.ndim <= axis < x.ndim:
         raise ShapeError(f"{name}: axis {axis} is not an axis of the shape {list(x.shape)}.")

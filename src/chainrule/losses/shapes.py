@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from chainrule import dtypes, ops
-from chainrule.errors import DataError, ShapeError
+from chainrule.errors import ArgumentError, DataError, ShapeError
 from chainrule.graph import Value
+
+# Probabilities are kept this far from 0 and 1 where the logits are not known; Keras's epsilon.
+EPSILON = 1e-7
 
 
 def floats(x: Any, dtype: str | None = None) -> Value:
@@ -29,6 +33,11 @@ def matched(name: str, y_true: Any, y_pred: Any) -> tuple[Value, Value]:
     if y_true.shape != y_pred.shape:
         raise ShapeError(misfit(name, y_true, y_pred))
     return y_true, y_pred
+
+
+def mean_last(x: Value) -> Value:
+    """Return the mean over the last axis; a single axis is that of the samples and stays."""
+    return ops.mean(x, axis=-1) if x.ndim > 1 else x
 
 
 def same_rank(x: Value, y: Value) -> tuple[Value, Value]:
@@ -97,6 +106,19 @@ def labels(name: str, y_true: Any, y_pred: Value) -> Value:
     return ops.cast(y_true, "int64")
 
 
+def check_known(name: str, y_true: Value, y_pred: Value, axis: int = -1) -> None:
+    """Check labels whose numbers are known already, in a shape that can be labels.
+
+    Raises
+    ------
+    DataError
+        Where one is no class.
+    """
+    rest = y_pred.size // max(y_pred.shape[axis], 1)
+    if y_true.constant is not None and y_true.size == rest:
+        _check_labels(name, y_true.constant, y_pred.shape[axis])
+
+
 def _check_labels(name: str, given: dtypes.Array, classes: int) -> None:
     with np.errstate(invalid="ignore"):
         wrong = ~((given >= 0) & (given < classes) & (np.floor(given) == given))
@@ -105,3 +127,24 @@ def _check_labels(name: str, given: dtypes.Array, classes: int) -> None:
             f"{name}: label {given[wrong].flat[0]} is not one of the classes.\n"
             f"  expected: whole numbers from 0 to {classes - 1}, one for each output"
         )
+
+
+def inside(name: str, share: float) -> float:
+    """Return a share between 0 and 1, both excluded."""
+    if not 0.0 < share < 1.0:
+        raise ArgumentError(f"{name} is {share!r}; expected a number between 0 and 1")
+    return float(share)
+
+
+def at_least_zero(name: str, number: float) -> float:
+    """Return a finite number from 0."""
+    if not 0.0 <= number < math.inf:
+        raise ArgumentError(f"{name} is {number!r}; expected 0 or more")
+    return float(number)
+
+
+def above_zero(name: str, number: float) -> float:
+    """Return a finite number above 0."""
+    if not 0.0 < number < math.inf:
+        raise ArgumentError(f"{name} is {number!r}; expected a number above 0")
+    return float(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,61 @@ from chainrule.metrics.accuracy import (
     categorical_accuracy,
     sparse_categorical_accuracy,
 )
-from chainrule.metrics.base import Mean, MeanMetric, MeanOfValues, Metric
+from chainrule.metrics.base import Mean, MeanMetric, MeanMetricWrapper, MeanOfValues, Metric, Sum
+from chainrule.metrics.calibration import CalibrationError
+from chainrule.metrics.confusion import (
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    Recall,
+    TrueNegatives,
+    TruePositives,
+)
+from chainrule.metrics.correlation import (
+    ConcordanceCorrelation,
+    CosineSimilarity,
+    MeanRelativeError,
+    PearsonCorrelation,
+    concordance_correlation,
+    pearson_correlation,
+)
+from chainrule.metrics.crossentropy import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SparseCategoricalCrossentropy,
+)
+from chainrule.metrics.curves import AUC
+from chainrule.metrics.f_score import F1Score, FBetaScore
+from chainrule.metrics.matrix import ConfusionMatrix
+from chainrule.metrics.of_losses import (
+    CategoricalHinge,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
+    MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    SquaredHinge,
+)
+from chainrule.metrics.overlap import (
+    BinaryIoU,
+    IoU,
+    MeanIoU,
+    OneHotIoU,
+    OneHotMeanIoU,
+)
+from chainrule.metrics.ranking import (
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+from chainrule.metrics.rates import (
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+)
 from chainrule.metrics.regression import (
     MeanAbsoluteError,
     MeanSquaredError,
@@ -28,25 +83,68 @@ from chainrule.metrics.regression import (
 )
 
 __all__ = [
+    "AUC",
     "Accuracy",
     "BinaryAccuracy",
+    "BinaryCrossentropy",
+    "BinaryIoU",
+    "CalibrationError",
     "CategoricalAccuracy",
+    "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "ConcordanceCorrelation",
+    "ConfusionMatrix",
+    "CosineSimilarity",
+    "F1Score",
+    "FBetaScore",
+    "FalseNegatives",
+    "FalsePositives",
+    "Hinge",
+    "IoU",
+    "KLDivergence",
+    "LogCoshError",
     "Mean",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanIoU",
     "MeanMetric",
+    "MeanMetricWrapper",
     "MeanOfValues",
+    "MeanRelativeError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
     "Metric",
+    "OneHotIoU",
+    "OneHotMeanIoU",
+    "PearsonCorrelation",
+    "Poisson",
+    "Precision",
+    "PrecisionAtRecall",
     "R2Score",
+    "Recall",
+    "RecallAtPrecision",
     "RootMeanSquaredError",
+    "SensitivityAtSpecificity",
     "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity",
+    "SquaredHinge",
+    "Sum",
+    "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
     "accuracy",
     "binary_accuracy",
     "categorical_accuracy",
+    "concordance_correlation",
     "deserialize",
     "get",
+    "pearson_correlation",
     "serialize",
     "sparse_categorical_accuracy",
+    "sparse_top_k_categorical_accuracy",
+    "top_k_categorical_accuracy",
 ]
 
 _CLASSES: dict[str, type[Metric]] = {
@@ -61,6 +159,44 @@ _CLASSES: dict[str, type[Metric]] = {
         R2Score,
         RootMeanSquaredError,
         SparseCategoricalAccuracy,
+        Sum,
+        CalibrationError,
+        FalseNegatives,
+        FalsePositives,
+        Precision,
+        Recall,
+        TrueNegatives,
+        TruePositives,
+        ConcordanceCorrelation,
+        CosineSimilarity,
+        MeanRelativeError,
+        PearsonCorrelation,
+        BinaryCrossentropy,
+        CategoricalCrossentropy,
+        SparseCategoricalCrossentropy,
+        AUC,
+        F1Score,
+        FBetaScore,
+        CategoricalHinge,
+        Hinge,
+        KLDivergence,
+        LogCoshError,
+        MeanAbsolutePercentageError,
+        MeanSquaredLogarithmicError,
+        Poisson,
+        SquaredHinge,
+        BinaryIoU,
+        ConfusionMatrix,
+        IoU,
+        MeanIoU,
+        OneHotIoU,
+        OneHotMeanIoU,
+        SparseTopKCategoricalAccuracy,
+        TopKCategoricalAccuracy,
+        PrecisionAtRecall,
+        RecallAtPrecision,
+        SensitivityAtSpecificity,
+        SpecificityAtSensitivity,
     )
 }
 NAMES: dict[str, type[Metric]] = {
@@ -73,6 +209,18 @@ NAMES: dict[str, type[Metric]] = {
     "MAE": MeanAbsoluteError,
     "rmse": RootMeanSquaredError,
     "r2": R2Score,
+    "auc": AUC,
+    "fbeta_score": FBetaScore,
+    "bce": BinaryCrossentropy,
+    "BCE": BinaryCrossentropy,
+    "kl_divergence": KLDivergence,
+    "kld": KLDivergence,
+    "KLD": KLDivergence,
+    "logcosh": LogCoshError,
+    "mape": MeanAbsolutePercentageError,
+    "MAPE": MeanAbsolutePercentageError,
+    "msle": MeanSquaredLogarithmicError,
+    "MSLE": MeanSquaredLogarithmicError,
 }
 
 
@@ -124,10 +272,22 @@ def _named(name: str, loss: Any, output_shape: Sequence[int | None] | None) -> M
     if name.lower() in ("accuracy", "acc") and output_shape:
         return _fitting_accuracy(loss, output_shape)(name=name)
     if name in NAMES:
-        return NAMES[name](name=name)
+        return _by_name(NAMES[name], name)
     if name in losses.NAMES:
         return MeanMetric(losses.get(name).call, name)
     raise unknown_name("metric", name, {*NAMES, *losses.NAMES})
+
+
+def _by_name(kind: type[Metric], name: str) -> Metric:
+    """Return the metric with its defaults, if it has one for each argument."""
+    parameters = inspect.signature(kind).parameters
+    needed = [n for n, p in parameters.items() if p.default is p.empty]
+    if needed:
+        raise ArgumentError(
+            f"the metric {name!r} needs {', '.join(needed)}: pass "
+            f"metrics.{kind.__name__}({', '.join(f'{n}=...' for n in needed)}) in place of the name"
+        )
+    return kind(name=name)
 
 
 def _fitting_accuracy(loss: Any, output_shape: Sequence[int | None]) -> type[Metric]:

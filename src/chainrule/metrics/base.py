@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from chainrule import ops
-from chainrule.assigning import assign_all
 from chainrule.graph import Value, Variable
+from chainrule.graph.pending import assign_all
 from chainrule.losses.base import snake_case
 from chainrule.losses.shapes import spread_weight
 
@@ -66,6 +66,14 @@ class Metric:
     def result(self) -> Any:
         """Return the metric over what was seen since `reset`; 0 before anything was."""
         raise NotImplementedError(f"{type(self).__name__} must define result")
+
+    def logged(self) -> dict[str, float]:
+        """Return the numbers for the history, by what is put behind the name.
+
+        A number stands under the name itself, the elements of an array under ``_0``, ``_1``, ...
+        """
+        result = np.asarray(self.result(), np.float64)
+        return {"".join(f"_{i}" for i in at): float(x) for at, x in np.ndenumerate(result)}
 
     def reset(self) -> None:
         """Forget what was seen."""
@@ -141,6 +149,50 @@ class Mean(Metric):
         """Return the mean; 0 where nothing was seen, or nothing with a weight."""
         count = float(self.count.value)
         return float(self.total.value) / count if count else 0.0
+
+
+class Sum(Metric):
+    """``sum_n weight[n] * value[n]`` over all elements.
+
+    Shapes
+    ------
+    values : [n, *s]; sample_weight : [n] or [n, *t], t the first axes of the values
+
+    Parameters
+    ----------
+    name : str, default "sum"
+        The key in the history.
+    dtype : str, optional
+        Accepted for Keras's sake.
+
+    Raises
+    ------
+    ShapeError
+        For weights that do not fit the values.
+
+    Examples
+    --------
+    >>> from chainrule.metrics import Sum
+    >>> Sum()([1.0, 3.0, 8.0], sample_weight=[1.0, 1.0, 0.0])
+    4.0
+    """
+
+    def __init__(self, name: str | None = "sum", dtype: str | None = None) -> None:
+        super().__init__(name, dtype)
+        self.total = self.add_variable((), "total")
+
+    def update(self, values: Any, sample_weight: Any = None) -> list[Value]:
+        """Return the new total."""
+        values = ops.cast(values, "float64")
+        if sample_weight is not None:
+            weight = ops.cast(sample_weight, "float64")
+            weight = spread_weight(weight, values) if values.ndim else weight
+            values = ops.multiply(values, weight)
+        return [ops.add(self.total.leaf, ops.sum(values))]
+
+    def result(self) -> float:
+        """Return the sum."""
+        return float(self.total.value)
 
 
 class MeanOfValues(Mean):
@@ -244,3 +296,6 @@ def weighted_sums(values: Value, sample_weight: Any) -> tuple[Value, Value | flo
 def _by_sample(values: Value) -> Value:
     """Return the mean over all axes but the first."""
     return ops.mean(values, axis=range(1, values.ndim)) if values.ndim > 1 else values
+
+
+MeanMetricWrapper = MeanMetric

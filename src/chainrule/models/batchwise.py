@@ -143,7 +143,8 @@ class Batchwise(Prepared):
         self._build_for(batches.x)
         outputs = loop.predict(trainer, batches, len(batches), CallbackList(), Progress(0))
         trainer.release()
-        return outputs[0] if len(outputs) == 1 else outputs
+        shaped: Array | list[Array] = self._model().shaped(outputs)
+        return shaped
 
 
 def in_order(logs: Logs, return_dict: bool) -> float | list[float] | Logs:

@@ -1,8 +1,9 @@
 """Files of arrays: the safetensors layout, written whole or not at all, checked before use.
 
 A file is 8 bytes with the length of the header, the header (JSON: for each array its dtype, shape
-and place), and the arrays' bytes. The header's ``sha256`` covers every byte of the file, itself
-taken as zeros. Nothing of a file is executed.
+and place), and the arrays' bytes. The header begins with ``sha256``, which covers every byte of the
+file, itself taken as zeros, and is checked before the header is parsed: what a damaged file says is
+never heeded. Nothing of a file is executed.
 """
 
 from __future__ import annotations
@@ -32,13 +33,20 @@ _DTYPES = {
 }
 _NAMES = {name: code for code, name in _DTYPES.items()}
 _BLANK = "0" * 64
+_BEGIN = b'{"__metadata__":{"sha256":"'
 _LONGEST = 100_000_000  # bytes of header, the limit of safetensors itself
+_MOST_AXES = 32
 
 
 def write(
-    path: str | os.PathLike[str], arrays: Mapping[str, Array], about: Mapping[str, str]
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, Array],
+    about: Mapping[str, str],
+    keep: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write arrays and words about them into one file, which appears complete or not at all.
+
+    A file that was there before is kept under the name `keep`, where one is given.
 
     Raises
     ------
@@ -51,7 +59,7 @@ def write(
     for array in stored.values():
         digest.update(_bytes(array))
     head = head.replace(_BLANK.encode(), digest.hexdigest().encode(), 1)
-    with replacing(path) as file:
+    with replacing(path, keep) as file:
         file.write(head)
         for array in stored.values():
             file.write(_bytes(array))
@@ -81,11 +89,14 @@ def _header(arrays: Mapping[str, Array], about: Mapping[str, str]) -> bytes:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
+def replacing(
+    path: str | os.PathLike[str], keep: str | os.PathLike[str] | None = None
+) -> Iterator[Any]:
     """Open a file that takes the place of `path` when the block ends without an error.
 
     It is on the disk before it is renamed, and the folder's entry after, so that neither a crash
-    nor a power cut leaves half a file under this name.
+    nor a power cut leaves half a file under this name. With `keep`, the file that is replaced takes
+    that name instead; between the two renamings it is the only one.
     """
     target = Path(path)
     temporary = None
@@ -96,6 +107,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, _mode(target))
+        if keep is not None and target.exists():
+            os.replace(target, keep)
         os.replace(temporary, target)
         temporary = None
         _flush_folder(target.parent)
@@ -149,21 +162,32 @@ def _parsed(content: bytes) -> tuple[dict[str, Array], dict[str, str]]:
         raise FileError("is not a chainrule file")
     if 8 + size > len(content):
         raise FileError("is cut off: it ends within its header")
+    _check_digest(content)
     entries = _entries(content[8 : 8 + size])
     about = entries.pop("__metadata__", None)
-    if not isinstance(about, dict) or not isinstance(about.get("sha256"), str):
-        raise FileError("is not a chainrule file: it has no checksum")
+    if not isinstance(about, dict) or not all(isinstance(w, str) for w in about.values()):
+        raise FileError("is not a chainrule file: it does not say what it holds")
     end = _check_places(entries)
     if 8 + size + end != len(content):
-        raise FileError(f"is cut off or too long: {len(content)} bytes, not {8 + size + end}")
-    _check_digest(content, size, about["sha256"])
+        raise FileError(f"is damaged: it has {len(content)} bytes, not {8 + size + end}")
     return {n: _array(content, 8 + size, e) for n, e in entries.items()}, about
+
+
+def _check_digest(content: bytes) -> None:
+    begin = 8 + len(_BEGIN)
+    if content[8:begin] != _BEGIN:
+        raise FileError("is not a chainrule file: it has no checksum")
+    found = hashlib.sha256(content[:begin])
+    found.update(_BLANK.encode())
+    found.update(memoryview(content)[begin + len(_BLANK) :])
+    if found.hexdigest().encode() != content[begin : begin + len(_BLANK)]:
+        raise FileError("is cut off, too long or damaged: its checksum does not match its content")
 
 
 def _entries(head: bytes) -> dict[str, Any]:
     try:
         entries = json.loads(head)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise FileError("is damaged or not a chainrule file: its header is not JSON") from None
     if not isinstance(entries, dict):
         raise FileError("is not a chainrule file")
@@ -178,6 +202,8 @@ def _check_places(entries: Mapping[str, Any]) -> int:
             width = np.dtype(_DTYPES[entry["dtype"]]).itemsize
             shape, (begin, stop) = entry["shape"], entry["data_offsets"]
             fits = all(type(n) is int and n >= 0 for n in (*shape, begin, stop))
+            fits = fits and type(shape) is list and len(shape) <= _MOST_AXES
+            fits = fits and math.prod(n for n in shape if n) < 1 << 60
             fits = fits and begin == end and stop - begin == width * math.prod(shape)
         except (KeyError, TypeError, ValueError):
             fits = False
@@ -187,16 +213,9 @@ def _check_places(entries: Mapping[str, Any]) -> int:
     return end
 
 
-def _check_digest(content: bytes, size: int, digest: str) -> None:
-    head = content[: 8 + size].replace(digest.encode(), _BLANK.encode(), 1)
-    found = hashlib.sha256(head)
-    found.update(memoryview(content)[8 + size :])
-    if found.hexdigest() != digest:
-        raise FileError("is damaged: its checksum does not match its content")
-
-
 def _array(content: bytes, base: int, entry: Mapping[str, Any]) -> Array:
+    """Return the array where it lies in the content, so that reading takes no second copy."""
     begin = entry["data_offsets"][0]
     kind = np.dtype(_DTYPES[entry["dtype"]]).newbyteorder("<")
     flat = np.frombuffer(content, kind, math.prod(entry["shape"]), base + begin)
-    return flat.reshape(entry["shape"]).astype(_DTYPES[entry["dtype"]])
+    return flat.reshape(entry["shape"]).astype(_DTYPES[entry["dtype"]], copy=False)

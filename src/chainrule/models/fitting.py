@@ -30,8 +30,9 @@ class Fitting(Batchwise):
         optimizer: Any = "adam",
         loss: Any = None,
         *,
-        metrics: Sequence[Any] | None = None,
-        weighted_metrics: Sequence[Any] | None = None,
+        loss_weights: Sequence[float] | Mapping[str, float] | None = None,
+        metrics: Sequence[Any] | Mapping[str, Any] | None = None,
+        weighted_metrics: Sequence[Any] | Mapping[str, Any] | None = None,
     ) -> None:
         """Choose how the model learns: optimizer, loss, and what is measured on the way.
 
@@ -41,9 +42,13 @@ class Fitting(Batchwise):
             A rule by name (with its defaults) or made by hand.
         loss : str, Loss or callable
             What is minimized; a callable takes ``(y_true, y_pred)`` and returns one loss a sample.
+            For several outputs, a list in their order or a dict by their names; one alone counts
+            for each. An output without a loss (``None``, or not named) is not trained.
+        loss_weights : sequence or mapping of float, optional
+            For several outputs, the factor of each loss in the sum that is minimized.
         metrics : sequence of str, Metric or callable, optional
             What is measured beside the loss. ``"accuracy"`` becomes the accuracy that fits the
-            loss and the output.
+            loss and the output. For several outputs, one or a list for each, in a list or by name.
         weighted_metrics : sequence, optional
             The same, but heeding `sample_weight` and `class_weight`.
 
@@ -61,7 +66,7 @@ class Fitting(Batchwise):
         """
         # Everything that can fail comes first: a refused call leaves the model as it was.
         self._trainer = Trainer(
-            self._model(), optimizer, loss, metrics or (), weighted_metrics or ()
+            self._model(), optimizer, loss, metrics or (), weighted_metrics or (), loss_weights
         )
 
     def fit(
@@ -91,6 +96,8 @@ class Fitting(Batchwise):
         ----------
         x, y : array_like
             Samples and targets: NumPy, lists, pandas, Polars, Arrow, torch. Read where they lie.
+            For a model with several inputs or outputs, a list of them in order, or a dict by the
+            names of its inputs and outputs; likewise `sample_weight` and `validation_data`.
         batch_size : int, default 32
             From 1 to all samples; the last batch of an epoch has what remains.
         epochs : int, default 1
@@ -274,7 +281,7 @@ class Fitting(Batchwise):
 
         Returns
         -------
-        numpy.ndarray, or a list of them for a model with several outputs
+        numpy.ndarray, or a list (or dict, as the model was made) of them for several outputs
 
         Raises
         ------
@@ -302,7 +309,8 @@ class Fitting(Batchwise):
                 outputs = loop.predict(trainer, batches, size, hooks, progress)
         finally:
             trainer.release()
-        return outputs[0] if len(outputs) == 1 else outputs
+        shaped: Array | list[Array] = self._model().shaped(outputs)
+        return shaped
 
 
 def _frequency(value: int | Sequence[int]) -> int | Sequence[int]:

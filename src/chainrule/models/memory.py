@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from chainrule.data.batches import key
 from chainrule.executors import num_threads
 from chainrule.graph import Spec, Variable
+from chainrule.losses import Loss
 from chainrule.plan import make_plan
+from chainrule.training.outputs import Losses
 from chainrule.training.step import Layout
 from chainrule.training.trace import is_sparse, trace
 from chainrule.training.trainer import Trainer
@@ -86,11 +90,29 @@ def memory(model: Model, trainer: Trainer, batch_size: int) -> Memory:
 
 def _layout(model: Model, trainer: Trainer, batch_size: int) -> Layout:
     """Return the layout of a shuffled `fit` over floats, with the targets that the loss takes."""
-    x = Spec(_sizes(model.step_shape()), model.dtype)
-    output = model.output_shape
-    sparse = is_sparse(trainer.loss)
-    y = Spec(_sizes(output[:-1]), "int64") if sparse else Spec(_sizes(output), model.dtype)
-    return Layout("train", batch_size, x, y, rows=batch_size)
+    xs = model.input_specs() or [Spec(_sizes(s), model.dtype) for s in _shapes(model.step_shape())]
+    outputs = _shapes(model.output_shape)
+    many = isinstance(trainer.loss, Losses)
+    losses = [o.loss for o in trainer.outputs] if many else [trainer.loss]
+    ys = [_target(model, *pair) for pair in zip(losses, outputs, strict=True)]
+    named = {key("x", i): spec for i, spec in enumerate(xs)}
+    named |= {key("y", i): spec for i, spec in enumerate(ys)}
+    x, y = named.pop("x"), named.pop("y")
+    return Layout("train", batch_size, x, y, rows=batch_size, more=tuple(named.items()))
+
+
+def _target(model: Model, loss: Loss | Losses | None, output: tuple[int | None, ...]) -> Spec:
+    if is_sparse(loss):
+        return Spec(_sizes(output[:-1]), "int64")
+    return Spec(_sizes(output), model.dtype)
+
+
+def _shapes(form: Any) -> list[tuple[int | None, ...]]:
+    """Return one shape, or several in lists and dicts, in a list."""
+    if isinstance(form, tuple) and not any(isinstance(part, tuple | dict) for part in form):
+        return [form]
+    parts = form.values() if isinstance(form, Mapping) else form
+    return [shape for part in parts for shape in _shapes(part)]
 
 
 def _sizes(shape: tuple[int | None, ...]) -> tuple[int, ...]:

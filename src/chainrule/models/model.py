@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, GraphError, NotBuiltError, unknown_name
-from chainrule.graph import Value, ordered, placeholder, scope
+from chainrule.graph import Spec, Value, ordered, placeholder, scope
+from chainrule.graph.symbol import filled, leaves
 from chainrule.layers import Layer
 from chainrule.models import saving, summary
 from chainrule.models.fitting import Fitting
@@ -22,8 +24,9 @@ Shape = tuple[int | None, ...]
 class Model(Fitting):
     """Layers and a way through them, to be trained.
 
-    Subclass it: make layers in ``__init__``, keep them as attributes, and say in ``call`` how data
-    go through them. For a plain stack of layers, use `Sequential`.
+    ``Model(inputs, outputs)`` is the graph between symbols; see `Functional`. Or subclass it: make
+    layers in ``__init__``, keep them as attributes, and say in ``call`` how data go through them.
+    For a plain stack of layers, use `Sequential`.
 
     Parameters
     ----------
@@ -57,6 +60,22 @@ class Model(Fitting):
     >>> Small().predict(np.zeros((3, 4)), verbose=0).shape
     (3, 2)
     """
+
+    # The names of several inputs and outputs, where the model is a graph.
+    input_names: Sequence[str] = ()
+    # Whether it is a class of the user's, whose `call` may take several inputs.
+    takes_forms = True
+    # How a class of the user's is given several inputs: the names of a dict, or a list.
+    _form: Mapping[str, None] | list[None] | None = None
+    output_names: Sequence[str] = ()
+
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        """Return a graph where inputs and outputs are given."""
+        if cls is Model and (args or "inputs" in options or "outputs" in options):
+            from chainrule.models.functional import Functional
+
+            return super().__new__(Functional)
+        return super().__new__(cls)
 
     def __init__(self, name: str | None = None, **options: Any) -> None:
         super().__init__(name=name, **options)
@@ -93,16 +112,40 @@ class Model(Fitting):
         ShapeError
             Where the layers do not fit each other.
         """
-        shape: Shape = (None, *input_shape[1:])
+        # A shape; or, for several inputs, a list or dict of shapes.
+        several = isinstance(input_shape, Mapping) or any(
+            isinstance(part, Sequence) for part in input_shape
+        )
+        shape: Any = input_shape if several else (None, *input_shape[1:])
+        parts = list(_each(shape)) if several else [shape]
+        probes = [self._probe(part) for part in parts]
+        with scope.tracing(None, training=False):
+            outputs = self.call(_like(shape, iter(probes)) if several else probes[0])
+        self._input_shape, self.built = shape, True
+        outputs, found = list(leaves(outputs)), outputs
+        shapes = [(None, *value.shape[1:]) for value in outputs]
+        self._output_shape = filled(found, iter(shapes))
+        self._shapes = _traced_shapes(self.layers, outputs)
+
+    def _probe(self, shape: Shape) -> Value:
         if any(n is None for n in shape[1:]):
             raise ArgumentError(f"the size of each axis but the first is needed, not {shape}")
-        probe = placeholder((1, *(n or 0 for n in shape[1:])), self.dtype, "the model's input")
-        with scope.tracing(None, training=False):
-            outputs = self.call(probe)
-        outputs = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
-        self._input_shape, self.built = shape, True
-        self._output_shape = (None, *outputs[0].shape[1:])
-        self._shapes = _traced_shapes(self.layers, outputs)
+        return placeholder((1, *(n or 0 for n in shape[1:])), self.dtype, "the model's input")
+
+    def input_specs(self) -> list[Spec]:
+        """Return shape (of one sample) and dtype of each input of a graph; else nothing."""
+        return []
+
+    def formed(self, inputs: list[Value]) -> Any:
+        """Return the inputs in the form that `call` takes: one, a list, or a dict by name."""
+        form = self._form
+        if isinstance(form, Mapping):
+            return dict(zip(form, inputs, strict=True))
+        return inputs[0] if form is None and len(inputs) == 1 else inputs
+
+    def shaped(self, outputs: list[Array]) -> Any:
+        """Return the outputs of `predict`: one, or several in a list."""
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def step_shape(self) -> Shape:
         """Return the shape of what the step takes, its first axis ``None``."""
@@ -254,6 +297,19 @@ class Model(Fitting):
             For a file that is missing, damaged, or of another structure; the model stays as it was.
         """
         saving.load_weights(self, path)
+
+
+def _each(shapes: Any) -> Iterator[Shape]:
+    """Yield the shapes in a list or dict of them."""
+    for part in shapes.values() if isinstance(shapes, Mapping) else shapes:
+        yield tuple(part)
+
+
+def _like(shapes: Any, parts: Iterator[Any]) -> Any:
+    """Return the parts in the places of the shapes."""
+    if isinstance(shapes, Mapping):
+        return {name: next(parts) for name in shapes}
+    return [next(parts) for _ in shapes]
 
 
 def _without_training(call: Callable[..., Any]) -> Callable[..., Any]:

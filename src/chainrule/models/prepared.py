@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from chainrule.data.arrays import as_array
-from chainrule.data.batches import Batches, collect, split, with_class_weight
+from chainrule.data.batches import Batches, collect, collect_many, split, with_class_weight
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, DataError, NotBuiltError
+from chainrule.graph.symbol import filled
 from chainrule.layers import Layer
+from chainrule.models.named import arranged, form_of, weights_of
+from chainrule.training.outputs import Losses
 from chainrule.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -55,10 +58,49 @@ class Prepared(Layer):
 
     def _collect(self, call: str, x: Any, y: Any = None, weights: Any = None) -> Batches:
         """Return checked batches of what the user passed to `call`."""
+        model, names = self._model(), self._target_names()
+        if not model.built and model.takes_forms:
+            self._build_for_several(x)
+        if len(model.input_names) > 1 or len(names) > 1 or model._form is not None:
+            return self._collect_many(call, x, y, weights)
+        if model.input_names:
+            x = arranged("x", x, model.input_names)[0]
+            y = y if y is None else arranged("y", y, model.output_names)[0]
         batches = collect(self._preprocessed(x), y, weights, source=call)
         if batches.x.ndim == 1 and self._expected_rank() == 2:
             batches = replace(batches, x=batches.x[:, None])
         return batches
+
+    def _target_names(self) -> Sequence[str]:
+        """Return the names of the outputs, as far as they are known."""
+        loss = None if self._trainer is None else self._trainer.loss
+        if isinstance(loss, Losses):
+            return [output.name for output in loss.outputs]
+        return self._model().output_names
+
+    def _build_for_several(self, x: Any) -> None:
+        """Make the weights of a class of the user's that is given several inputs."""
+        model = self._model()
+        model._form = form_of(x)
+        if model._form is not None:
+            parts = x.values() if isinstance(x, Mapping) else x
+            shapes = ((None, *as_array(part).shape[1:]) for part in parts)
+            model.build(filled(model._form, shapes))
+
+    def _collect_many(self, call: str, x: Any, y: Any, weights: Any) -> Batches:
+        """Return checked batches of several inputs or outputs."""
+        model = self._model()
+        form = model._form
+        names = list(form) if isinstance(form, Mapping) else model.input_names
+        names = names or [f"input_{i + 1}" for i in range(len(form or [None]))]
+        outputs = list(self._target_names()) or ["output"]
+        ys = [None] * len(outputs) if y is None else arranged("y", y, outputs, some=True)
+        return collect_many(
+            dict(zip(names, arranged("x", x, names), strict=True)),
+            dict(zip(outputs, ys, strict=True)),
+            dict(zip(outputs, weights_of(weights, outputs), strict=True)),
+            source=call,
+        )
 
     def _collect_targets(
         self,

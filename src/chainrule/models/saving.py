@@ -11,19 +11,23 @@ from chainrule import __version__
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, ChainruleError, FileError
 from chainrule.graph import Variable
-from chainrule.layers import Layer
+from chainrule.layers import Layer, sharing
+from chainrule.layers.budget import limited
 from chainrule.models import container
+from chainrule.training.outputs import Losses
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
 
 _VERSION = 1
+# What a description of a model that does not hold together can raise when it is followed.
+_UNKNOWN = (LookupError, TypeError, ValueError, AttributeError, RecursionError, ChainruleError)
 Path = str | os.PathLike[str]
 
 
 def save(model: Model, path: Path) -> None:
     """Write the whole model; the optimizer's state too where it is compiled."""
-    if type(model).__name__ != "Sequential" or not type(model).__module__.startswith("chainrule."):
+    if type(model).__name__ not in ("Sequential", "Functional") or not _ours(model):
         raise FileError(
             f"{type(model).__name__} is a class of its own, whose code a file cannot hold.\n"
             "  fix: use save_weights(path), and load_weights(path) into a model made by that code"
@@ -42,14 +46,23 @@ def save(model: Model, path: Path) -> None:
     container.write(path, arrays, about)
 
 
+def _ours(thing: Any) -> bool:
+    return type(thing).__module__.startswith("chainrule.")
+
+
 def _about(model: Model) -> dict[str, str]:
-    described = {"class_name": type(model).__name__, "config": model.get_config()}
+    try:
+        with sharing():
+            described = {"class_name": type(model).__name__, "config": model.get_config()}
+            text = json.dumps(described)
+    except (ArgumentError, TypeError) as error:
+        raise FileError(f"the model cannot be written as a file: {error}") from error
     about = {
         "format": "chainrule",
         "version": str(_VERSION),
         "chainrule": __version__,
         "content": "model",
-        "model": json.dumps(described),
+        "model": text,
         "label_names": json.dumps(model.label_names),
         "metadata": json.dumps(model.metadata),
     }
@@ -70,6 +83,8 @@ def _compiled(model: Model) -> dict[str, Any] | None:
         return None
     names, weighted = trainer.asked
     try:
+        if isinstance(trainer.loss, Losses):
+            return {"optimizer": _described(trainer.optimizer), **_given(trainer.loss)}
         return {
             "optimizer": _described(trainer.optimizer),
             "loss": _described(trainer.loss),
@@ -80,11 +95,22 @@ def _compiled(model: Model) -> dict[str, Any] | None:
         return None
 
 
+def _given(many: Losses) -> dict[str, Any]:
+    """Return what `compile` was given for several outputs, by their names."""
+    parts = many.outputs
+    return {
+        "loss": {o.name: None if o.loss is None else _described(o.loss) for o in parts},
+        "loss_weights": {o.name: o.weight for o in parts},
+        "metrics": {o.name: [_described(m) for m in o.asked] for o in parts},
+        "weighted_metrics": {o.name: [_described(m) for m in o.asked_weighted] for o in parts},
+    }
+
+
 def _described(thing: Any) -> Any:
     """Return a name as it is, an object of the package as its class and configuration."""
     if thing is None or isinstance(thing, str):
         return thing
-    if not type(thing).__module__.startswith("chainrule.") or not hasattr(thing, "get_config"):
+    if not _ours(thing) or not hasattr(thing, "get_config"):
         raise TypeError(f"{thing!r} cannot be described")
     described = {"class_name": type(thing).__name__, "config": thing.get_config()}
     json.dumps(described)
@@ -120,7 +146,8 @@ def load_model(
     15
     """
     arrays, about = _checked(path, "model")
-    model = _rebuilt(path, about, custom_objects)
+    with limited(sum(a.nbytes for name, a in arrays.items() if name.startswith("model/"))):
+        model = _rebuilt(path, about, custom_objects)
     _fill(path, "model", model.variables, arrays)
     if compile and "compile" in about:
         _recompile(path, model, about, arrays)
@@ -145,14 +172,18 @@ def _checked(path: Path, *content: str) -> tuple[dict[str, Array], dict[str, str
 def _rebuilt(
     path: Path, about: Mapping[str, str], custom_objects: Mapping[str, type[Layer]] | None
 ) -> Model:
+    from chainrule.models.functional import Functional
     from chainrule.models.sequential import Sequential
 
     try:
         described = json.loads(about["model"])
-        model = Sequential.from_config(described["config"], custom_objects)
+        kinds: dict[str, Any] = {"Sequential": Sequential, "Functional": Functional}
+        with sharing():
+            kind = kinds[described["class_name"]]
+            model: Model = kind.from_config(described["config"], custom_objects)
         model.label_names = json.loads(about["label_names"])
         model.metadata = json.loads(about["metadata"])
-    except (KeyError, TypeError, ValueError) as error:
+    except _UNKNOWN as error:
         raise FileError(f"{os.fspath(path)!r} describes no model that is known: {error}") from error
     return model
 
@@ -185,6 +216,7 @@ def _recompile(
         model.compile(
             compiled["optimizer"],
             compiled["loss"],
+            loss_weights=compiled.get("loss_weights"),
             metrics=compiled["metrics"],
             weighted_metrics=compiled["weighted_metrics"],
         )

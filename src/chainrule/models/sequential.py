@@ -12,7 +12,9 @@ from chainrule.data.arrays import as_array
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError
 from chainrule.graph import Value
-from chainrule.layers import InputLayer, Layer, deserialize, serialize
+from chainrule.graph.symbol import Symbol, is_symbolic
+from chainrule.layers import InputLayer, Layer, deserialize, serialize, sharing
+from chainrule.layers.symbolic import connect
 from chainrule.models.model import Model, Shape
 
 
@@ -43,7 +45,11 @@ class Sequential(Model):
     (67, (None, 3))
     """
 
-    def __init__(self, layers: Iterable[Layer] | None = None, name: str | None = None) -> None:
+    takes_forms = False
+
+    def __init__(
+        self, layers: Iterable[Layer | Symbol] | None = None, name: str | None = None
+    ) -> None:
         super().__init__(name=name)
         self._stack: list[Layer] = []
         self._given: Shape | None = None
@@ -60,7 +66,7 @@ class Sequential(Model):
         """The layers, in order."""
         return list(self._stack)
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: Layer | Symbol) -> None:
         """Put a layer on top.
 
         Raises
@@ -70,7 +76,9 @@ class Sequential(Model):
         ArgumentError
             For something that is not a layer, or a name that is taken.
         """
-        self._check(layer)
+        if isinstance(layer, Symbol) and isinstance(layer.call.layer, InputLayer):
+            layer = layer.call.layer  # what Input returns
+        layer = self._checked(layer)
         if isinstance(layer, InputLayer):
             self._given = (None, *layer.shape)
             return
@@ -81,13 +89,14 @@ class Sequential(Model):
             self._push(layer, self._output_shape or self._given)
         self._stack.append(layer)
 
-    def _check(self, layer: object) -> None:
+    def _checked(self, layer: object) -> Layer:
         if not isinstance(layer, Layer):
             raise ArgumentError(f"a Sequential is made of layers, not of {layer!r}")
         if isinstance(layer, InputLayer) and (self._stack or self._given is not None):
             raise ArgumentError("Input must be the first layer of a Sequential")
         if any(layer.name == other.name for other in self._stack):
             raise ArgumentError(f"two layers are called {layer.name!r}; give them other names")
+        return layer
 
     def pop(self) -> Layer:
         """Take the last layer off and return it.
@@ -131,6 +140,8 @@ class Sequential(Model):
 
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         """Return what the last layer puts out for values, or for arrays as users have them."""
+        if is_symbolic(inputs) and self._host():
+            return connect(self._host()[0], inputs)  # which says why it cannot
         if not isinstance(inputs, Value) and self._host():
             inputs = self._preprocessed(inputs)
         return super().__call__(inputs, training=training)
@@ -167,11 +178,9 @@ class Sequential(Model):
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` makes the same stack of, without its weights."""
         given = None if self._given is None else list(self._given)
-        return {
-            "name": self.name,
-            "input_shape": given,
-            "layers": [serialize(layer) for layer in self._stack],
-        }
+        with sharing():
+            stack = [serialize(layer) for layer in self._stack]
+        return {"name": self.name, "input_shape": given, "layers": stack}
 
     @classmethod
     def from_config(
@@ -180,7 +189,8 @@ class Sequential(Model):
         custom_objects: Mapping[str, type[Layer]] | None = None,
     ) -> Sequential:
         """Return the stack that `get_config` described; `custom_objects` are your own layers."""
-        layers = [deserialize(c, custom_objects) for c in config["layers"]]
+        with sharing():
+            layers = [deserialize(c, custom_objects) for c in config["layers"]]
         model = cls(layers, name=config["name"])
         if not model.built and config["input_shape"] is not None:
             model.build(config["input_shape"])

@@ -1,175 +1,54 @@
-"""Friendly functions on whole arrays: reductions, orders and shapes."""
+"""Friendly functions that give the same elements another shape or order of axes."""
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule import dtypes
 from chainrule.errors import ShapeError
 from chainrule.graph import Value
-from chainrule.ops import checks, fused, reduce
-from chainrule.ops import functions as f
-from chainrule.ops.convert import (
-    all_axes,
-    as_value,
-    cast,
-    common_dtype,
-    counted,
-    one_axis,
-)
-from chainrule.ops.shape import (
-    concatenate as shape_concatenate,
-)
-from chainrule.ops.shape import (
-    pad as shape_pad,
-)
-from chainrule.ops.shape import (
-    reshape as shape_reshape,
-)
-from chainrule.ops.shape import (
-    reverse as shape_reverse,
-)
-from chainrule.ops.shape import (
-    stop_gradient as shape_stop_gradient,
-)
-from chainrule.ops.shape import (
-    transpose as shape_transpose,
-)
+from chainrule.ops import checks
+from chainrule.ops.convert import all_axes, as_value, one_axis
+from chainrule.ops.shape import reshape as shape_reshape
+from chainrule.ops.shape import stop_gradient as shape_stop_gradient
+from chainrule.ops.shape import transpose as shape_transpose
 
 Like = Any
 Axis = int | Sequence[int] | None
 
 
-def _kept(x: Value, axes: tuple[int, ...], result: Value, keepdims: bool) -> Value:
-    if not keepdims:
-        return result
-    return reshape(result, [1 if i in axes else n for i, n in enumerate(x.shape)])
-
-
-def sum(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
-    """The sum over `axis`; over all axes by default."""
-    x = counted(x)
-    axes = all_axes(axis, x.ndim)
-    result = x
-    if 0 in axes and len(axes) > 1:  # the trailing axes first: that part can be shared by threads
-        result = reduce.reduce_sum(x, axes=axes[1:])
-        result = reduce.reduce_sum(result, axes=(0,))
-    elif axes:
-        result = reduce.reduce_sum(x, axes=axes)
-    return _kept(x, axes, result, keepdims)
-
-
-def _floating(x: Like) -> Value:
-    x = as_value(x)
-    return x if dtypes.is_float(x.dtype) else cast(x, dtypes.floatx())
-
-
-def mean(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
-    """The mean over `axis`."""
-    x = _floating(x)
-    count = math.prod(x.shape[i] for i in all_axes(axis, x.ndim))
-    if count == 0:
-        raise ShapeError(f"the mean over no elements: shape {list(x.shape)}, axis {axis}")
-    return f.divide(sum(x, axis, keepdims), float(count))
-
-
-def var(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
-    """The mean squared distance from the mean."""
-    x = as_value(x)
-    return mean(f.square(f.subtract(x, mean(x, axis, True))), axis, keepdims)
-
-
-def std(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
-    """The square root of the variance."""
-    return f.sqrt(var(x, axis, keepdims))
-
-
-def max(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
-    """The largest element over `axis`."""
-    x = counted(x)
-    axes = all_axes(axis, x.ndim)
-    return _kept(x, axes, reduce.reduce_max(x, axes=axes) if axes else x, keepdims)
-
-
-def min(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
-    """The smallest element over `axis`."""
-    return f.negative(max(f.negative(x), axis, keepdims))
-
-
-def any(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
-    """Whether any element over `axis` is true."""
-    return f.greater(sum(cast(cast(x, "bool"), "int64"), axis, keepdims), 0)
-
-
-def all(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
-    """Whether all elements over `axis` are true."""
-    return f.logical_not(any(f.logical_not(x), axis, keepdims))
-
-
-def argmax(x: Like, axis: int | None = None, keepdims: bool = False) -> Value:
-    """The index of the first maximum along `axis`; in the flat array by default."""
-    x = counted(x)
-    if axis is None:
-        x, axis = reshape(x, (x.size,)), 0
-    axis = one_axis(axis, x.ndim)
-    return _kept(x, (axis,), reduce.argmax(x, axis=axis), keepdims)
-
-
-def argmin(x: Like, axis: int | None = None, keepdims: bool = False) -> Value:
-    """The index of the first minimum along `axis`."""
-    return argmax(f.negative(x), axis, keepdims)
-
-
-def cumsum(x: Like, axis: int = -1) -> Value:
-    """The running sum along `axis`."""
-    x = counted(x)
-    result: Value = reduce.cumulative_sum(x, axis=one_axis(axis, x.ndim), reverse=False)
-    return result
-
-
-def sort(x: Like, axis: int = -1) -> Value:
-    """The elements in ascending order along `axis`."""
-    return _lines(reduce.sort, counted(x), axis)
-
-
-def argsort(x: Like, axis: int = -1) -> Value:
-    """The order that sorts `axis`."""
-    return _lines(reduce.argsort, counted(x), axis)
-
-
-def _lines(op: Any, x: Value, axis: int) -> Value:
-    """Apply an operation on the last axis of arrays of two axes or more along any axis."""
-    axis = one_axis(axis, x.ndim)
-    if x.ndim == 1:
-        return reshape(op(reshape(x, (1, x.size))), x.shape)
-    return swapaxes(op(swapaxes(x, axis, -1)), axis, -1)
-
-
-def logsumexp(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
-    """``log(sum(exp(x)))`` without overflow."""
-    x = _floating(x)
-    axes = all_axes(axis, x.ndim)
-    top = stop_gradient(max(x, axes, keepdims=True))
-    top = f.where(f.isfinite(top), top, 0.0)  # inf - inf would be NaN
-    total = f.add(f.log(sum(f.exp(f.subtract(x, top)), axes, keepdims=True)), top)
-    return total if keepdims else squeeze(total, axes)
-
-
-# Shapes.
-
-
 def reshape(x: Like, newshape: Sequence[int] | int) -> Value:
-    """The same elements in another shape; one size may be -1."""
+    """``y = the elements of x, in row-major order, under another shape``; costs nothing.
+
+    Shapes
+    ------
+    x : [*s]; returned : [*newshape]
+
+    Parameters
+    ----------
+    x : array_like
+    newshape : int or sequence of int
+        Its sizes multiply to that of x; one may be -1, which is the rest.
+
+    Raises
+    ------
+    ShapeError
+        Where the elements do not fit.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.reshape([1, 2, 3, 4], (2, -1)).numpy().tolist()
+    [[1, 2], [3, 4]]
+    """
     x = as_value(x)
     given = [int(n) for n in (newshape if isinstance(newshape, Iterable) else (newshape,))]
     if given.count(-1) == 1:
         rest = math.prod(n for n in given if n != -1)
-        if rest and x.size % rest:
+        if rest < 0 or (rest and x.size % rest):
             raise ShapeError(
                 f"reshape: {x.size} elements of shape {list(x.shape)} do not fit {given}"
             )
@@ -178,33 +57,180 @@ def reshape(x: Like, newshape: Sequence[int] | int) -> Value:
     return result
 
 
+def ravel(x: Like) -> Value:
+    """``y = the elements of x in row-major order``, along one axis.
+
+    Shapes
+    ------
+    x : [*s]; returned : [n], n the product of the sizes
+
+    Parameters
+    ----------
+    x : array_like
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.ravel([[1, 2], [3, 4]]).numpy().tolist()
+    [1, 2, 3, 4]
+    """
+    return reshape(x, -1)
+
+
 def transpose(x: Like, axes: Sequence[int] | None = None) -> Value:
-    """The axes in another order; reversed by default."""
+    """``y = x with its axes in another order``: axis i of y is axis ``axes[i]`` of x.
+
+    Shapes
+    ------
+    x : [a, b, ..., z]; returned : [z, ..., b, a] by default
+
+    Parameters
+    ----------
+    x : array_like
+    axes : sequence of int, optional
+        Each axis of x once, also counted from the end; reversed by default.
+
+    Raises
+    ------
+    ShapeError
+        Where an axis is missing or named twice.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.transpose([[1, 2, 3], [4, 5, 6]]).numpy().tolist()
+    [[1, 4], [2, 5], [3, 6]]
+    """
     x = as_value(x)
     order = tuple(reversed(range(x.ndim))) if axes is None else tuple(axes)
     order = tuple(one_axis(a, x.ndim) for a in order)
-    result: Value = shape_transpose(x, axes=order)
+    same = order == tuple(range(x.ndim))
+    result: Value = x if same else shape_transpose(x, axes=order)
     return result
 
 
 def swapaxes(x: Like, axis1: int, axis2: int) -> Value:
-    """Two axes exchanged."""
+    """``y = x with two axes exchanged``.
+
+    Shapes
+    ------
+    x : [a, *s, b]; returned : [b, *s, a], for the axes 0 and -1
+
+    Parameters
+    ----------
+    x : array_like
+    axis1, axis2 : int
+        From -ndim to ndim - 1.
+
+    Raises
+    ------
+    ShapeError
+        For an axis that does not exist or is named twice.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.swapaxes([[1, 2, 3]], 0, 1).numpy().tolist()
+    [[1], [2], [3]]
+    """
     x = as_value(x)
     order = list(range(x.ndim))
     a, b = one_axis(axis1, x.ndim), one_axis(axis2, x.ndim)
     order[a], order[b] = order[b], order[a]
-    return x if a == b else transpose(x, order)
+    return transpose(x, order)
 
 
-def expand_dims(x: Like, axis: int) -> Value:
-    """A new axis of size 1 at `axis`."""
+def moveaxis(x: Like, source: int | Sequence[int], destination: int | Sequence[int]) -> Value:
+    """``y = x with axes moved to new places``; the others keep their order.
+
+    Shapes
+    ------
+    x : [n, h, w, c]; returned : [n, c, h, w], for -1 to 1
+
+    Parameters
+    ----------
+    x : array_like
+    source, destination : int or sequence of int
+        From -ndim to ndim - 1, as many of one as of the other.
+
+    Raises
+    ------
+    ShapeError
+        Where the numbers of axes differ, or one is named twice.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.moveaxis([[[1, 2]], [[3, 4]]], -1, 0).numpy().tolist()
+    [[[1], [3]], [[2], [4]]]
+    """
     x = as_value(x)
-    at = one_axis(axis, x.ndim + 1)
-    return reshape(x, (*x.shape[:at], 1, *x.shape[at:]))
+    sources = [one_axis(a, x.ndim) for a in np.atleast_1d(source).tolist()]
+    places = [one_axis(a, x.ndim) for a in np.atleast_1d(destination).tolist()]
+    unequal = len(sources) != len(places)
+    if unequal or len(set(sources)) < len(sources) or len(set(places)) < len(places):
+        raise ShapeError(f"moveaxis: axes {source} do not move to {destination} one by one")
+    order = [i for i in range(x.ndim) if i not in sources]
+    for place, axis in sorted(zip(places, sources, strict=True)):
+        order.insert(place, axis)
+    return transpose(x, order)
+
+
+def expand_dims(x: Like, axis: int | Sequence[int]) -> Value:
+    """``y = x with new axes of size 1`` at the places `axis` of the result.
+
+    Shapes
+    ------
+    x : [n, d]; returned : [n, 1, d], for axis 1
+
+    Parameters
+    ----------
+    x : array_like
+    axis : int or sequence of int
+        Places in the result, also counted from its end.
+
+    Raises
+    ------
+    ShapeError
+        For an axis that does not exist or is named twice.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.expand_dims([1, 2], -1).numpy().tolist()
+    [[1], [2]]
+    """
+    x = as_value(x)
+    count = len(axis) if isinstance(axis, Sequence) else 1
+    places = all_axes(axis, x.ndim + count)
+    sizes = iter(x.shape)
+    return reshape(x, [1 if i in places else next(sizes) for i in range(x.ndim + count)])
 
 
 def squeeze(x: Like, axis: Axis = None) -> Value:
-    """Without the axes of size 1, or without `axis`."""
+    """``y = x without its axes of size 1``, or without those that are named.
+
+    Shapes
+    ------
+    x : [n, 1, d]; returned : [n, d]
+
+    Parameters
+    ----------
+    x : array_like
+    axis : int or sequence of int, optional
+        Axes of size 1; all such by default.
+
+    Raises
+    ------
+    ShapeError
+        Where a named axis has another size.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.squeeze([[1], [2]], axis=1).numpy().tolist()
+    [1, 2]
+    """
     x = as_value(x)
     axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else all_axes(axis, x.ndim)
     for a in axes:
@@ -213,89 +239,135 @@ def squeeze(x: Like, axis: Axis = None) -> Value:
     return reshape(x, [n for i, n in enumerate(x.shape) if i not in axes])
 
 
-def concatenate(xs: Sequence[Like], axis: int = -1) -> Value:
-    """The arrays one after the other along `axis`."""
-    values = [as_value(x) for x in xs]
-    if not values:
-        raise ShapeError("concatenate: no arrays")
-    dtype = functools.reduce(common_dtype, [v.dtype for v in values])
-    values = [cast(v, dtype) for v in values]
-    result: Value = shape_concatenate(*values, axis=one_axis(axis, values[0].ndim))
-    return result
-
-
-def stack(xs: Sequence[Like], axis: int = 0) -> Value:
-    """The arrays along a new axis."""
-    values = [as_value(x) for x in xs]
-    if not values:
-        raise ShapeError("stack: no arrays")
-    at = one_axis(axis, values[0].ndim + 1)
-    return concatenate([expand_dims(v, at) for v in values], at)
-
-
-def flip(x: Like, axis: Axis = None) -> Value:
-    """The elements in the opposite order along `axis`."""
-    x = as_value(x)
-    result: Value = shape_reverse(x, axes=all_axes(axis, x.ndim))
-    return result
-
-
-def pad(x: Like, pad_width: Any, constant_values: float = 0.0) -> Value:
-    """`constant_values` before and behind each axis, as in ``numpy.pad``."""
-    x = as_value(x)
-    try:
-        widths = np.broadcast_to(np.asarray(pad_width, np.int64), (x.ndim, 2)).tolist()
-    except ValueError:
-        raise ShapeError(
-            f"pad: {pad_width} is not a pair (before, behind) for each of the {x.ndim} axes"
-        ) from None
-    low, high = tuple(a for a, _ in widths), tuple(b for _, b in widths)
-    result: Value = shape_pad(x, low=low, high=high, value=float(constant_values))
-    return result
-
-
 def stop_gradient(x: Like) -> Value:
-    """x, which counts as constant for derivatives."""
+    """``y = x``, which counts as constant: its derivative is 0.
+
+    Shapes
+    ------
+    x : [*s]; returned : [*s]
+
+    Parameters
+    ----------
+    x : array_like
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> from chainrule import Variable
+    >>> from chainrule.graph import gradient
+    >>> x = Variable([3.0])
+    >>> gradient(ops.sum(x * ops.stop_gradient(x)), [x])[0].numpy().tolist()
+    [3.0]
+    """
     result: Value = shape_stop_gradient(as_value(x))
     return result
 
 
-def _along(op: Any, x: Like, axis: int) -> Value:
-    return _lines(op, _floating(x), axis)
-
-
-def softmax(x: Like, axis: int = -1) -> Value:
-    """``exp(x) / sum(exp(x))`` along `axis`."""
-    return _along(fused.softmax, x, axis)
-
-
-def log_softmax(x: Like, axis: int = -1) -> Value:
-    """``x - log(sum(exp(x)))`` along `axis`."""
-    return _along(fused.log_softmax, x, axis)
-
-
 def shape(x: Like) -> tuple[int, ...]:
-    """The size of each axis."""
+    """``the size of each axis``, known before anything is computed.
+
+    Parameters
+    ----------
+    x : array_like
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.shape([[1, 2, 3]])
+    (1, 3)
+    """
     return as_value(x).shape
 
 
 def size(x: Like) -> int:
-    """The number of elements."""
+    """``the number of elements``, known before anything is computed.
+
+    Parameters
+    ----------
+    x : array_like
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.size([[1, 2, 3]])
+    3
+    """
     return as_value(x).size
 
 
 def ndim(x: Like) -> int:
-    """The number of axes."""
+    """``the number of axes``, known before anything is computed.
+
+    Parameters
+    ----------
+    x : array_like
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.ndim([[1, 2, 3]])
+    2
+    """
     return as_value(x).ndim
 
 
 def require_finite(x: Like, code: int) -> Value:
-    """x; a run stops at a row with a value that is not finite and reports `code`."""
+    """``y = x``; a run stops at the first row with a value that is infinite or NaN.
+
+    The row is that of the first axis. The derivative is 1.
+
+    Shapes
+    ------
+    x : [n, *s]; returned : [n, *s]
+
+    Parameters
+    ----------
+    x : array_like
+    code : int
+        Reported by the error, so that whoever runs the step can say which check it was.
+
+    Raises
+    ------
+    Fault
+        By the run, with the code, the row and the step.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.require_finite([1.0, 2.0], code=7).numpy().tolist()
+    [1.0, 2.0]
+    """
     result: Value = checks.require_finite(as_value(x), code=code)
     return result
 
 
 def require_range(x: Like, low: float, high: float, code: int) -> Value:
-    """x; a run stops at a row with a value that is no whole number in [low, high)."""
+    """``y = x``; a run stops at the first row with a value that is no whole number in [low, high).
+
+    The row is that of the first axis. The derivative is 1.
+
+    Shapes
+    ------
+    x : [n, *s]; returned : [n, *s]
+
+    Parameters
+    ----------
+    x : array_like
+    low, high : float
+        The lowest number allowed, and the first above those allowed.
+    code : int
+        Reported by the error, so that whoever runs the step can say which check it was.
+
+    Raises
+    ------
+    Fault
+        By the run, with the code, the row and the step.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.require_range([0, 2, 1], 0, 3, code=7).numpy().tolist()
+    [0, 2, 1]
+    """
     result: Value = checks.require_range(as_value(x), low=low, high=high, code=code)
     return result

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule import dtypes
-from chainrule.errors import DTypeError, ShapeError
+from chainrule.dtypes import Array
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph import Value, Variable, constant
 from chainrule.ops.checks import cast as cast_
 from chainrule.ops.shape import broadcast, reshape
@@ -17,7 +18,33 @@ Shape = tuple[int, ...]
 
 
 def as_value(x: Any, dtype: str | None = None) -> Value:
-    """Return `x` (a value, variable, array, list or number) as a value, in `dtype` if given."""
+    """``y = x`` as a value of the graph; also called `convert_to_tensor` and `array`.
+
+    NumPy arrays keep their dtype where the engine has it, else they get a wider one: float16
+    becomes float32, int16 int32. Lists of floats become `floatx()`, of whole numbers int64.
+
+    Shapes
+    ------
+    x : [*s]; returned : [*s]
+
+    Parameters
+    ----------
+    x : value, variable, array_like or number
+        Arrays are not copied where they are contiguous: leave them as they are.
+    dtype : str, optional
+        By default that of x.
+
+    Raises
+    ------
+    DTypeError
+        For what is no array of numbers: text, None, lists of unequal length, complex numbers.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.convert_to_tensor([1.0, 2.0]).dtype
+    'float32'
+    """
     if isinstance(x, Variable):
         x = x.leaf
     if not isinstance(x, Value):
@@ -28,8 +55,49 @@ def as_value(x: Any, dtype: str | None = None) -> Value:
     return x if dtype is None else cast(x, dtype)
 
 
+def convert_to_numpy(x: Any) -> Array:
+    """``the elements of x`` as a NumPy array, computed if they are not known yet.
+
+    Parameters
+    ----------
+    x : value, variable, array_like or number
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.convert_to_numpy(ops.add([1, 2], 1)).tolist()
+    [2, 3]
+    """
+    return as_value(x).numpy()
+
+
 def cast(x: Any, dtype: Any) -> Value:
-    """Return x in another dtype; from a float to an integer it is cut towards 0."""
+    """``y = x`` in another dtype; from a float to an integer it is cut towards 0.
+
+    To bool: whether x is not 0, true for NaN. What does not fit an integer, NaN too, gives some
+    number. The gradient goes through from float to float, and is 0 otherwise.
+
+    Shapes
+    ------
+    x : [*s]; returned : [*s]
+
+    Parameters
+    ----------
+    x : array_like
+    dtype : str or NumPy dtype
+        float32, float64, int32, int64, uint8 or bool; float16 gives float32, int16 int32.
+
+    Raises
+    ------
+    DTypeError
+        For another dtype.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.cast([1.7, -1.7], "int32").numpy().tolist()
+    [1, -1]
+    """
     x, name = as_value(x), dtypes.name_of(dtype)
     result: Value = x if x.dtype == name else cast_(x, dtype=name)
     return result
@@ -49,10 +117,21 @@ def common_dtype(left: str, right: str) -> str:
     return dtypes.name_of(np.promote_types(left, right))
 
 
+def floating(x: Any) -> Value:
+    """Return x as a value of a float dtype."""
+    x = as_value(x)
+    return x if dtypes.is_float(x.dtype) else cast(x, dtypes.floatx())
+
+
 def counted(x: Any) -> Value:
     """Return x in a dtype that arithmetic is done in: small integers and truths become int64."""
     x = as_value(x)
     return cast(x, "int64") if x.dtype in ("bool", "uint8") else x
+
+
+def wide_enough(x: Value, number: Any) -> Value:
+    """Return x in int64 where a whole number beside it does not fit its own dtype."""
+    return cast(x, _number_dtype(number, x.dtype)) if x.dtype in dtypes.INTEGERS else x
 
 
 def pair(x: Any, y: Any) -> tuple[Value, Value]:
@@ -77,9 +156,14 @@ def pair(x: Any, y: Any) -> tuple[Value, Value]:
 
 def _number_dtype(number: Any, other: str) -> str:
     """Return the dtype a Python number takes beside an array of dtype `other`."""
-    if isinstance(number, float) and not dtypes.is_float(other):
+    if dtypes.is_float(other) or isinstance(number, bool):
+        return other
+    if isinstance(number, float):
         return dtypes.floatx()
-    return "int64" if other == "bool" and not isinstance(number, bool) else other
+    for kind in ("int64",) if other == "bool" else (other, "int64"):
+        if np.iinfo(kind).min <= number <= np.iinfo(kind).max:
+            return kind
+    raise ArgumentError(f"the whole number {number} does not fit 64 bits")
 
 
 def joint_shape(left: Shape, right: Shape) -> Shape:
@@ -93,9 +177,41 @@ def joint_shape(left: Shape, right: Shape) -> Shape:
         ) from None
 
 
-def broadcast_to(x: Any, shape: Sequence[int]) -> Value:
-    """Return x repeated to `shape`, by NumPy's rule."""
-    x, shape = as_value(x), tuple(shape)
+def sizes(shape: int | Sequence[int]) -> Shape:
+    """Return a shape given by the user, one number standing for one axis."""
+    given = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+    if any(int(n) != n or n < 0 for n in given):
+        raise ShapeError(f"a shape is made of whole numbers of at least 0, not {list(given)}")
+    return tuple(int(n) for n in given)
+
+
+def broadcast_to(x: Any, shape: int | Sequence[int]) -> Value:
+    """``y[*a, *s] = x[*s]``: x repeated along new axes and those of size 1.
+
+    The gradient is summed over what was repeated.
+
+    Shapes
+    ------
+    x : [*s]; returned : [*shape]
+
+    Parameters
+    ----------
+    x : array_like
+    shape : int or sequence of int
+        Counted from the last axis, x has each size, or 1, or no such axis.
+
+    Raises
+    ------
+    ShapeError
+        Where x does not fit.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.broadcast_to([[1], [2]], (2, 3)).numpy().tolist()
+    [[1, 1, 1], [2, 2, 2]]
+    """
+    x, shape = as_value(x), sizes(shape)
     if x.shape == shape:
         same: Value = x
         return same
@@ -119,5 +235,8 @@ def all_axes(axis: int | Sequence[int] | None, ndim: int) -> Shape:
     """Return the axes counted from the front, in order; ``None`` means all of them."""
     if axis is None:
         return tuple(range(ndim))
-    given = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
-    return tuple(sorted({one_axis(a, ndim) for a in given}))
+    given = tuple(axis) if isinstance(axis, Iterable) else (axis,)
+    axes = tuple(sorted(one_axis(a, ndim) for a in given))
+    if len(set(axes)) < len(axes):
+        raise ShapeError(f"the axes {given} name one axis twice")
+    return axes

@@ -1,40 +1,32 @@
-"""Friendly functions on every element: they broadcast, cast and take numbers.
+"""Friendly arithmetic on every element: it broadcasts, casts and takes numbers.
 
 Dtypes follow NumPy, with two exceptions: an integer beside a float takes the float's dtype, and
-arithmetic on uint8 and bool is done in int64, where it does not overflow.
+arithmetic on uint8 and bool is done in int64, where it does not overflow. A Python number takes
+the dtype of the array beside it; a float beside integers makes them `floatx()`, and a whole
+number that does not fit the integers beside it makes them int64.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from chainrule import dtypes
 from chainrule.graph import Value
 from chainrule.graph.primitive import Primitive
 from chainrule.ops import elementwise as e
-from chainrule.ops import logic
 from chainrule.ops.convert import (
     as_value,
-    broadcast_to,
-    cast,
+    common_dtype,
     counted,
+    floating,
     is_number,
-    joint_shape,
     pair,
+    wide_enough,
 )
+from chainrule.ops.signs import applied, negative, reciprocal, sqrt, square
 
 Like = Any  # a value, variable, array, list or number
 
-
-def _float(x: Like) -> Value:
-    """Return x as a value of a float dtype."""
-    x = as_value(x)
-    return x if dtypes.is_float(x.dtype) else cast(x, dtypes.floatx())
-
-
-def _apply(op: Primitive, *arguments: Value, **attributes: Any) -> Value:
-    result: Value = op(*arguments, **attributes)
-    return result
+_NORMAL = (1e-30, 1e30)  # numbers whose reciprocal is a float32 of full precision
 
 
 def _numbers(x1: Like, x2: Like) -> tuple[Value, Value]:
@@ -42,247 +34,282 @@ def _numbers(x1: Like, x2: Like) -> tuple[Value, Value]:
     return counted(x), counted(y)
 
 
+def _floats(x1: Like, x2: Like) -> tuple[Value, Value]:
+    x, y = pair(x1, x2)
+    kind = common_dtype(floating(x).dtype, floating(y).dtype)
+    return as_value(x, kind), as_value(y, kind)
+
+
+def _with_number(op: Primitive, x: Like, attribute: str, number: Any) -> Value:
+    x = floating(x) if isinstance(number, float) else wide_enough(counted(x), number)
+    return applied(op, x, **{attribute: number})
+
+
+def _size_of(number: float) -> float:
+    """Return ``|number|`` of a Python number; the name `abs` is that of the operation here."""
+    return -number if number < 0 else number
+
+
 def add(x1: Like, x2: Like) -> Value:
-    """``x1 + x2``."""
+    """``y = x1 + x2``; integers wrap around, truths count as 0 and 1.
+
+    Shapes
+    ------
+    x1, x2 : [*s] after broadcasting; returned : [*s]
+
+    Parameters
+    ----------
+    x1, x2 : array_like or number
+        Brought to their common dtype.
+
+    Raises
+    ------
+    ShapeError
+        Where the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.add([1, 2], [[10], [20]]).numpy().tolist()
+    [[11, 12], [21, 22]]
+    >>> ops.add([True, True], 1).numpy().tolist()
+    [2, 2]
+    """
     for x, other in ((x1, x2), (x2, x1)):
         if is_number(x) and not is_number(other):
             return _with_number(e.offset, other, "amount", x)
-    return _apply(e.add, *_numbers(x1, x2))
+    return applied(e.add, *_numbers(x1, x2))
 
 
 def subtract(x1: Like, x2: Like) -> Value:
-    """``x1 - x2``."""
+    """``y = x1 - x2``; uint8 is subtracted in int64, so that the difference may be negative.
+
+    Shapes
+    ------
+    x1, x2 : [*s] after broadcasting; returned : [*s]
+
+    Parameters
+    ----------
+    x1, x2 : array_like or number
+        Brought to their common dtype.
+
+    Raises
+    ------
+    ShapeError
+        Where the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.subtract([1.5, 2.0], 1).numpy().tolist()
+    [0.5, 1.0]
+    """
     if is_number(x2) and not is_number(x1):
         return _with_number(e.offset, x1, "amount", -x2)
     if is_number(x1) and not is_number(x2):
         return add(negative(x2), x1)
-    return _apply(e.subtract, *_numbers(x1, x2))
+    return applied(e.subtract, *_numbers(x1, x2))
 
 
 def multiply(x1: Like, x2: Like) -> Value:
-    """``x1 * x2``."""
+    """``y = x1 * x2``, element by element; matrices are multiplied by `matmul`.
+
+    Shapes
+    ------
+    x1, x2 : [*s] after broadcasting; returned : [*s]
+
+    Parameters
+    ----------
+    x1, x2 : array_like or number
+        Brought to their common dtype.
+
+    Raises
+    ------
+    ShapeError
+        Where the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.multiply([1, 2], 0.5).numpy().tolist()
+    [0.5, 1.0]
+    """
     for x, other in ((x1, x2), (x2, x1)):
         if is_number(x) and not is_number(other):
             return _with_number(e.scale, other, "factor", x)
-    return _apply(e.multiply, *_numbers(x1, x2))
-
-
-def _with_number(op: Primitive, x: Like, attribute: str, number: Any) -> Value:
-    x = _float(x) if isinstance(number, float) else counted(x)
-    return _apply(op, x, **{attribute: number})
+    return applied(e.multiply, *_numbers(x1, x2))
 
 
 def divide(x1: Like, x2: Like) -> Value:
-    """``x1 / x2``, a float also for integers."""
-    if is_number(x2) and not is_number(x1) and x2 != 0:
-        return _apply(e.scale, _float(x1), factor=1.0 / x2)
-    if is_number(x1) and not is_number(x2):
-        inverse = reciprocal(x2)
-        return inverse if x1 == 1 else multiply(inverse, float(x1))
-    x1, x2 = pair(x1, x2)
-    return _apply(e.divide, _float(x1), _float(x2))
+    """``y = x1 / x2``, a float also for integers: ``x / 0`` is infinite, ``0 / 0`` NaN.
+
+    Division by a Python number multiplies by its reciprocal, which may differ from the quotient in
+    the last bit. `divide_no_nan` gives 0 for a divisor of 0.
+
+    Shapes
+    ------
+    x1, x2 : [*s] after broadcasting; returned : [*s]
+
+    Parameters
+    ----------
+    x1, x2 : array_like or number
+        Brought to their common dtype.
+
+    Raises
+    ------
+    ShapeError
+        Where the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.divide([1, -1, 0], [2, 0, 0]).numpy().tolist()
+    [0.5, -inf, nan]
+    """
+    if is_number(x2) and not is_number(x1) and _NORMAL[0] < _size_of(x2) < _NORMAL[1]:
+        return applied(e.scale, floating(x1), factor=1.0 / x2)
+    if is_number(x1) and x1 == 1 and not is_number(x2):
+        return reciprocal(x2)
+    return applied(e.divide, *_floats(x1, x2))
 
 
 true_divide = divide
 
 
 def power(x1: Like, x2: Like) -> Value:
-    """``x1 ** x2``."""
+    """``y = x1^x2``; NaN for a negative base with an exponent that is not whole, ``0^0 = 1``.
+
+    Integers to a whole number of at least 0 stay integers and wrap around; every other power of
+    integers is a float. ``x^0.5`` is `sqrt`. The derivative by the exponent, ``y ln x1``, is 0
+    where the base is not above 0; the derivative by the base at ``0^0`` is 0.
+
+    Shapes
+    ------
+    x1, x2 : [*s] after broadcasting; returned : [*s]
+
+    Parameters
+    ----------
+    x1, x2 : array_like or number
+        Brought to their common dtype.
+
+    Raises
+    ------
+    ShapeError
+        Where the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.power([1, 2, 3], 3).numpy().tolist()
+    [1, 8, 27]
+    >>> ops.power([4.0, -4.0], [0.5, 2.0]).numpy().tolist()
+    [2.0, 16.0]
+    """
     if is_number(x2):
-        if x2 == 2:
-            return square(x1)
-        if x2 == 1:
-            return as_value(x1)
-        if x2 == 0.5:
-            return sqrt(x1)
-        if x2 == -1:
-            return reciprocal(x1)
-        if x2 == 3:
-            return multiply(square(x1), x1)
-    x1, x2 = pair(x1, x2)
-    return _apply(e.power, _float(x1), _float(x2))
+        simple = _simple_power(x1, x2)
+        if simple is not None:
+            return simple
+    return applied(e.power, *_floats(x1, x2))
+
+
+def _simple_power(x: Like, exponent: float) -> Value | None:
+    """Return the power where it is made of cheaper operations."""
+    if exponent == 0.5:
+        return sqrt(x)
+    if exponent == -1:
+        return reciprocal(x)
+    if exponent in (1, 2, 3):
+        x = counted(x)
+        return x if exponent == 1 else square(x) if exponent == 2 else multiply(square(x), x)
+    x = counted(x)
+    if isinstance(exponent, int) and exponent >= 0 and x.dtype in ("int32", "int64"):
+        return _whole_power(x, exponent)
+    return None
+
+
+def _whole_power(x: Value, exponent: int) -> Value:
+    y = None
+    while exponent:
+        if exponent % 2:
+            y = x if y is None else multiply(y, x)
+        exponent //= 2
+        x = square(x) if exponent else x
+    return add(multiply(x, 0), 1) if y is None else y
 
 
 def maximum(x1: Like, x2: Like) -> Value:
-    """The larger of both."""
-    return _apply(e.maximum, *_numbers(x1, x2))
+    """``y = max(x1, x2)``, NaN where either is; where both are equal each takes half the gradient.
+
+    Shapes
+    ------
+    x1, x2 : [*s] after broadcasting; returned : [*s]
+
+    Parameters
+    ----------
+    x1, x2 : array_like or number
+        Brought to their common dtype.
+
+    Raises
+    ------
+    ShapeError
+        Where the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.maximum([1.0, -2.0], 0).numpy().tolist()
+    [1.0, 0.0]
+    """
+    return applied(e.maximum, *_numbers(x1, x2))
 
 
 def minimum(x1: Like, x2: Like) -> Value:
-    """The smaller of both."""
-    return _apply(e.minimum, *_numbers(x1, x2))
+    """``y = min(x1, x2)``, NaN where either is; where both are equal each takes half the gradient.
+
+    Shapes
+    ------
+    x1, x2 : [*s] after broadcasting; returned : [*s]
+
+    Parameters
+    ----------
+    x1, x2 : array_like or number
+        Brought to their common dtype.
+
+    Raises
+    ------
+    ShapeError
+        Where the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.minimum([1.0, -2.0], 0).numpy().tolist()
+    [0.0, -2.0]
+    """
+    return applied(e.minimum, *_numbers(x1, x2))
 
 
 def clip(x: Like, x_min: Like, x_max: Like) -> Value:
-    """``min(max(x, x_min), x_max)``."""
+    """``y = min(max(x, x_min), x_max)``: x_max where ``x_min > x_max``; NaN stays NaN.
+
+    The derivative is 1 inside, 0 outside and 1/2 where x equals a border, the other half going to
+    the border.
+
+    Shapes
+    ------
+    x, x_min, x_max : [*s] after broadcasting; returned : [*s]
+
+    Parameters
+    ----------
+    x : array_like
+        Any dtype; integers between floats become floats.
+    x_min, x_max : array_like
+        The lowest and the highest value of the result.
+
+    Examples
+    --------
+    >>> from chainrule import ops
+    >>> ops.clip([-1.0, 0.5, 7.0], 0, 1).numpy().tolist()
+    [0.0, 0.5, 1.0]
+    """
     return minimum(maximum(x, x_min), x_max)
-
-
-def negative(x: Like) -> Value:
-    """``-x``."""
-    return _apply(e.negative, counted(x))
-
-
-def abs(x: Like) -> Value:
-    """``|x|``."""
-    return _apply(e.absolute, counted(x))
-
-
-absolute = abs
-
-
-def sign(x: Like) -> Value:
-    """-1, 0 or 1."""
-    return _apply(e.sign, counted(x))
-
-
-def square(x: Like) -> Value:
-    """``x ** 2``."""
-    return _apply(e.square, counted(x))
-
-
-def sqrt(x: Like) -> Value:
-    """The square root."""
-    return _apply(e.sqrt, _float(x))
-
-
-def rsqrt(x: Like) -> Value:
-    """``1 / sqrt(x)``."""
-    return reciprocal(sqrt(x))
-
-
-def reciprocal(x: Like) -> Value:
-    """``1 / x``."""
-    return _apply(e.reciprocal, _float(x))
-
-
-def exp(x: Like) -> Value:
-    """``e ** x``."""
-    return _apply(e.exp, _float(x))
-
-
-def expm1(x: Like) -> Value:
-    """``e ** x - 1``, exact near 0."""
-    return _apply(e.expm1, _float(x))
-
-
-def log(x: Like) -> Value:
-    """The natural logarithm."""
-    return _apply(e.log, _float(x))
-
-
-def log1p(x: Like) -> Value:
-    """``log(1 + x)``, exact near 0."""
-    return _apply(e.log1p, _float(x))
-
-
-def tanh(x: Like) -> Value:
-    """The hyperbolic tangent."""
-    return _apply(e.tanh, _float(x))
-
-
-def sigmoid(x: Like) -> Value:
-    """``1 / (1 + exp(-x))``."""
-    return _apply(e.sigmoid, _float(x))
-
-
-def softplus(x: Like) -> Value:
-    """``log(1 + exp(x))``."""
-    return _apply(e.softplus, _float(x))
-
-
-def erf(x: Like) -> Value:
-    """The error function."""
-    return _apply(e.erf, _float(x))
-
-
-def relu(x: Like) -> Value:
-    """``max(x, 0)``."""
-    return _apply(e.relu, _float(x))
-
-
-def sin(x: Like) -> Value:
-    """The sine of x in radians."""
-    return _apply(e.sin, _float(x))
-
-
-def cos(x: Like) -> Value:
-    """The cosine of x in radians."""
-    return _apply(e.cos, _float(x))
-
-
-def floor(x: Like) -> Value:
-    """The largest whole number not above x."""
-    return _apply(e.floor, _float(x))
-
-
-def ceil(x: Like) -> Value:
-    """The smallest whole number not below x."""
-    return negative(floor(negative(x)))
-
-
-def isfinite(x: Like) -> Value:
-    """Whether x is neither infinite nor NaN."""
-    return _apply(logic.is_finite, _float(x))
-
-
-def isnan(x: Like) -> Value:
-    """Whether x is NaN."""
-    return not_equal(x, x)
-
-
-def equal(x1: Like, x2: Like) -> Value:
-    """Whether both are equal."""
-    return _apply(logic.equal, *pair(x1, x2))
-
-
-def not_equal(x1: Like, x2: Like) -> Value:
-    """Whether both differ."""
-    return logical_not(equal(x1, x2))
-
-
-def less(x1: Like, x2: Like) -> Value:
-    """``x1 < x2``."""
-    return _apply(logic.less, *pair(x1, x2))
-
-
-def less_equal(x1: Like, x2: Like) -> Value:
-    """``x1 <= x2``."""
-    return _apply(logic.less_equal, *pair(x1, x2))
-
-
-def greater(x1: Like, x2: Like) -> Value:
-    """``x1 > x2``."""
-    return less(x2, x1)
-
-
-def greater_equal(x1: Like, x2: Like) -> Value:
-    """``x1 >= x2``."""
-    return less_equal(x2, x1)
-
-
-def _truths(x1: Like, x2: Like) -> tuple[Value, Value]:
-    return pair(cast(x1, "bool"), cast(x2, "bool"))
-
-
-def logical_and(x1: Like, x2: Like) -> Value:
-    """Whether both are true."""
-    return _apply(logic.logical_and, *_truths(x1, x2))
-
-
-def logical_or(x1: Like, x2: Like) -> Value:
-    """Whether either is true."""
-    return _apply(logic.logical_or, *_truths(x1, x2))
-
-
-def logical_not(x: Like) -> Value:
-    """Whether x is false."""
-    return _apply(logic.logical_not, cast(x, "bool"))
-
-
-def where(condition: Like, x1: Like, x2: Like) -> Value:
-    """x1 where the condition holds, else x2."""
-    x1, x2 = pair(x1, x2)
-    condition = cast(condition, "bool")
-    shape = joint_shape(condition.shape, x1.shape)
-    return _apply(e.where, *(broadcast_to(a, shape) for a in (condition, x1, x2)))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from chainrule.graph import Arithmetic, Value
+from chainrule.ops import compare, indexing, products, rounding, signs
 from chainrule.ops import functions as f
-from chainrule.ops import indexing, products
 from chainrule.ops.convert import as_value
 
 
@@ -21,21 +21,23 @@ _BINARY = {
     "mul": f.multiply,
     "truediv": f.divide,
     "pow": f.power,
+    "floordiv": rounding.floor_divide,
+    "mod": rounding.mod,
     "matmul": products.matmul,
 }
 _COMPARISONS = {
-    "lt": f.less,
-    "le": f.less_equal,
-    "gt": f.greater,
-    "ge": f.greater_equal,
+    "lt": compare.less,
+    "le": compare.less_equal,
+    "gt": compare.greater,
+    "ge": compare.greater_equal,
 }
 
 
 def install() -> None:
     """Give `Value` and `Variable` the arithmetic and comparison operators and indexing."""
     methods: dict[str, Any] = {
-        "neg": f.negative,
-        "abs": f.abs,
+        "neg": signs.negative,
+        "abs": signs.abs,
         "getitem": indexing.getitem,
         "iter": _rows,
     }

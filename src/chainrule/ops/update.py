@@ -1,33 +1,63 @@
-"""The optimizers' rules as operations; each runs over the weight while its gradient is in cache."""
+"""The optimizers' rules as operations; each runs over the weight while its gradient is in cache.
+
+Arguments are the weight, its gradient, the slots, then scalars of the same dtype that change from
+step to step; outputs are the new weight and the new slots.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.graph import Spec, fused
+from chainrule.graph import Primitive, Spec, fused
 from chainrule.ops import elementwise as e
+from chainrule.ops import logic
 from chainrule.ops.shape import broadcast
 
-
-def _like(rate: Any, w: Any) -> Any:
-    return broadcast(rate, shape=tuple(w.shape), axes=())
+Decorator = Callable[[Callable[..., Any]], Primitive]
 
 
-def _all_but_rate(specs: Sequence[Spec], outputs: Sequence[Spec], **_: Any) -> Any:
-    return (*(True for _ in specs[:-1]), False)
+def _update(slots: int, scalars: int = 1, **facts: Any) -> Decorator:
+    """Return the decorator of a rule with so many slots and scalars."""
+    arguments = ["*s"] * (2 + slots) + ["()"] * scalars
+    signature = f"{', '.join(arguments)} -> {', '.join(['*s'] * (1 + slots))}"
+    return _tiled(fused(signature, in_place=True, **facts), 2 + slots)
 
 
-@fused("*s, *s, () -> *s", in_place=True, cost=2)
+def _tiled(register: Decorator, arrays: int) -> Decorator:
+    """Return the decorator that also says that the first arguments advance with the rows."""
+
+    def tiling(specs: Sequence[Spec], outputs: Sequence[Spec], **_: Any) -> Any:
+        return tuple(i < arrays for i in range(len(specs)))
+
+    def decorate(body: Callable[..., Any]) -> Primitive:
+        op = register(body)
+        op.tiling(tiling)
+        return op
+
+    return decorate
+
+
+def _like(scalar: Any, w: Any) -> Any:
+    return broadcast(scalar, shape=tuple(w.shape), axes=())
+
+
+def _toward(mean: Any, x: Any, share: float) -> Any:
+    """``mean + (x - mean) * share``: one step of a running mean."""
+    return e.add(mean, e.scale(e.subtract(x, mean), factor=share))
+
+
+def _moments(g: Any, m: Any, v: Any, beta_1: float, beta_2: float) -> tuple[Any, Any]:
+    return _toward(m, g, 1.0 - beta_1), _toward(v, e.square(g), 1.0 - beta_2)
+
+
+@_update(slots=0, cost=2)
 def sgd_update(w: Any, g: Any, rate: Any) -> Any:
     """``w - rate * g``."""
     return e.subtract(w, e.multiply(_like(rate, w), g))
 
 
-sgd_update.tiling(_all_but_rate)
-
-
-@fused("*s, *s, *s, () -> *s, *s", in_place=True, cost=4)
+@_update(slots=1, cost=4)
 def momentum_update(
     w: Any, g: Any, velocity: Any, rate: Any, *, momentum: float, nesterov: bool
 ) -> Any:
@@ -40,10 +70,7 @@ def momentum_update(
     return e.add(w, moved), moved
 
 
-momentum_update.tiling(_all_but_rate)
-
-
-@fused("*s, *s, *s, *s, () -> *s, *s, *s", in_place=True, cost=8)
+@_update(slots=2, cost=8)
 def adam_update(
     w: Any,
     g: Any,
@@ -57,10 +84,193 @@ def adam_update(
 ) -> Any:
     """``m' = m + (g - m)(1 - b1)``; ``v' = v + (g^2 - v)(1 - b2)``;
     ``w' = w - rate * m' / (sqrt(v') + epsilon)``; `rate` holds the correction of the bias."""
-    m = e.add(m, e.scale(e.subtract(g, m), factor=1.0 - beta_1))
-    v = e.add(v, e.scale(e.subtract(e.square(g), v), factor=1.0 - beta_2))
+    m, v = _moments(g, m, v, beta_1, beta_2)
     step = e.divide(e.multiply(_like(rate, w), m), e.offset(e.sqrt(v), amount=epsilon))
     return e.subtract(w, step), m, v
 
 
-adam_update.tiling(_all_but_rate)
+@_update(slots=3, cost=10)
+def amsgrad_update(
+    w: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    v_max: Any,
+    rate: Any,
+    *,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> Any:
+    """m' and v' as in `adam_update`; ``v_max' = max(v_max, v')``;
+    ``w' = w - rate * m' / (sqrt(v_max') + epsilon)``."""
+    m, v = _moments(g, m, v, beta_1, beta_2)
+    v_max = e.maximum(v_max, v)
+    step = e.divide(e.multiply(_like(rate, w), m), e.offset(e.sqrt(v_max), amount=epsilon))
+    return e.subtract(w, step), m, v, v_max
+
+
+@_update(slots=2, cost=8)
+def adamax_update(
+    w: Any,
+    g: Any,
+    m: Any,
+    u: Any,
+    rate: Any,
+    *,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> Any:
+    """``m' = m + (g - m)(1 - b1)``; ``u' = max(b2 * u, |g|)``;
+    ``w' = w - rate * m' / (u' + epsilon)``."""
+    m = _toward(m, g, 1.0 - beta_1)
+    u = e.maximum(e.scale(u, factor=beta_2), e.absolute(g))
+    step = e.divide(e.multiply(_like(rate, w), m), e.offset(u, amount=epsilon))
+    return e.subtract(w, step), m, u
+
+
+@_update(slots=2, scalars=3, cost=10)
+def nadam_update(
+    w: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    rate: Any,
+    rate_g: Any,
+    epsilon: Any,
+    *,
+    beta_1: float,
+    beta_2: float,
+) -> Any:
+    """m' and v' as in `adam_update`;
+    ``w' = w - (rate * m' + rate_g * g) / (sqrt(v') + epsilon)``."""
+    m, v = _moments(g, m, v, beta_1, beta_2)
+    ahead = e.add(e.multiply(_like(rate, w), m), e.multiply(_like(rate_g, w), g))
+    return e.subtract(w, e.divide(ahead, e.add(e.sqrt(v), _like(epsilon, w)))), m, v
+
+
+@_update(slots=1, cost=5)
+def lion_update(w: Any, g: Any, m: Any, rate: Any, *, beta_1: float, beta_2: float) -> Any:
+    """``w' = w - rate * sign(b1 * m + (1 - b1) * g)``; ``m' = m + (g - m)(1 - b2)``."""
+    way = e.sign(e.add(e.scale(m, factor=beta_1), e.scale(g, factor=1.0 - beta_1)))
+    return e.subtract(w, e.multiply(_like(rate, w), way)), _toward(m, g, 1.0 - beta_2)
+
+
+def _scaled(rate: Any, g: Any, spread: Any, epsilon: float) -> Any:
+    """``rate * g / sqrt(spread + epsilon)``."""
+    return e.divide(e.multiply(_like(rate, g), g), e.sqrt(e.offset(spread, amount=epsilon)))
+
+
+@_update(slots=1, cost=7)
+def rmsprop_update(w: Any, g: Any, v: Any, rate: Any, *, rho: float, epsilon: float) -> Any:
+    """``v' = v + (g^2 - v)(1 - rho)``; ``w' = w - rate * g / sqrt(v' + epsilon)``."""
+    v = _toward(v, e.square(g), 1.0 - rho)
+    return e.subtract(w, _scaled(rate, g, v, epsilon)), v
+
+
+@_update(slots=2, cost=8)
+def rmsprop_momentum_update(
+    w: Any, g: Any, v: Any, b: Any, rate: Any, *, rho: float, momentum: float, epsilon: float
+) -> Any:
+    """v' as in `rmsprop_update`; ``b' = momentum * b + rate * g / sqrt(v' + epsilon)``;
+    ``w' = w - b'``."""
+    v = _toward(v, e.square(g), 1.0 - rho)
+    b = e.add(e.scale(b, factor=momentum), _scaled(rate, g, v, epsilon))
+    return e.subtract(w, b), v, b
+
+
+@_update(slots=2, cost=9)
+def centered_rmsprop_update(
+    w: Any, g: Any, v: Any, a: Any, rate: Any, *, rho: float, epsilon: float
+) -> Any:
+    """v' as in `rmsprop_update`; ``a' = a + (g - a)(1 - rho)``;
+    ``w' = w - rate * g / sqrt(v' - a'^2 + epsilon)``."""
+    v, a = _toward(v, e.square(g), 1.0 - rho), _toward(a, g, 1.0 - rho)
+    return e.subtract(w, _scaled(rate, g, e.subtract(v, e.square(a)), epsilon)), v, a
+
+
+@_update(slots=3, cost=10)
+def centered_rmsprop_momentum_update(
+    w: Any,
+    g: Any,
+    v: Any,
+    b: Any,
+    a: Any,
+    rate: Any,
+    *,
+    rho: float,
+    momentum: float,
+    epsilon: float,
+) -> Any:
+    """v' and a' as in `centered_rmsprop_update`;
+    ``b' = momentum * b + rate * g / sqrt(v' - a'^2 + epsilon)``; ``w' = w - b'``."""
+    v, a = _toward(v, e.square(g), 1.0 - rho), _toward(a, g, 1.0 - rho)
+    step = _scaled(rate, g, e.subtract(v, e.square(a)), epsilon)
+    b = e.add(e.scale(b, factor=momentum), step)
+    return e.subtract(w, b), v, b, a
+
+
+@_update(slots=1, cost=6)
+def adagrad_update(w: Any, g: Any, total: Any, rate: Any, *, epsilon: float) -> Any:
+    """``a' = a + g^2``; ``w' = w - rate * g / sqrt(a' + epsilon)``."""
+    total = e.add(total, e.square(g))
+    return e.subtract(w, _scaled(rate, g, total, epsilon)), total
+
+
+@_update(slots=2, cost=12)
+def adadelta_update(
+    w: Any, g: Any, v: Any, x: Any, rate: Any, *, rho: float, epsilon: float
+) -> Any:
+    """``v' = v + (g^2 - v)(1 - rho)``; ``d = g * sqrt(x + epsilon) / sqrt(v' + epsilon)``;
+    ``x' = x + (d^2 - x)(1 - rho)``; ``w' = w - rate * d``."""
+    v = _toward(v, e.square(g), 1.0 - rho)
+    root = e.sqrt(e.offset(x, amount=epsilon))
+    d = e.divide(e.multiply(root, g), e.sqrt(e.offset(v, amount=epsilon)))
+    x = _toward(x, e.square(d), 1.0 - rho)
+    return e.subtract(w, e.multiply(_like(rate, w), d)), v, x
+
+
+@_update(slots=2, scalars=0, cost=8)
+def rprop_update(
+    w: Any,
+    g: Any,
+    previous: Any,
+    size: Any,
+    *,
+    shrink: float,
+    grow: float,
+    least: float,
+    most: float,
+) -> Any:
+    """``size' = size * (grow, 1 or shrink)`` as the gradient kept its sign, was 0 or changed it,
+    from `least` to `most`; where it changed g counts as 0; ``w' = w - sign(g) * size'``."""
+    kept_sign = e.sign(e.multiply(g, previous))
+    zero = e.subtract(kept_sign, kept_sign)
+    turned = logic.less(kept_sign, zero)
+    same = e.where(
+        logic.less(zero, kept_sign), e.offset(zero, amount=grow), e.offset(zero, amount=1.0)
+    )
+    size = e.multiply(size, e.where(turned, e.offset(zero, amount=shrink), same))
+    size = e.minimum(e.maximum(size, e.offset(zero, amount=least)), e.offset(zero, amount=most))
+    g = e.where(turned, zero, g)
+    return e.subtract(w, e.multiply(e.sign(g), size)), g, size
+
+
+@_tiled(fused("*s, *s, *s, (), () -> *s, *s, *s", in_place=True, cost=8), 3)
+def adam_direction(
+    g: Any,
+    m: Any,
+    v: Any,
+    first: Any,
+    second: Any,
+    *,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> Any:
+    """m' and v' as in `adam_update`; ``d = first * m' / (sqrt(second * v') + epsilon)``.
+    Outputs are d, m', v'."""
+    m, v = _moments(g, m, v, beta_1, beta_2)
+    root = e.sqrt(e.multiply(_like(second, v), v))
+    return e.divide(e.multiply(_like(first, m), m), e.offset(root, amount=epsilon)), m, v

@@ -6,13 +6,46 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.errors import ArgumentError, unknown_name
+from chainrule.optimizers import schedules
+from chainrule.optimizers.adadelta import Adadelta
+from chainrule.optimizers.adafactor import Adafactor
+from chainrule.optimizers.adagrad import Adagrad
 from chainrule.optimizers.adam import Adam
+from chainrule.optimizers.adamax import Adamax
+from chainrule.optimizers.adamw import AdamW
 from chainrule.optimizers.base import Optimizer
+from chainrule.optimizers.lamb import Lamb
+from chainrule.optimizers.lion import Lion
+from chainrule.optimizers.nadam import Nadam
+from chainrule.optimizers.rmsprop import RMSprop
+from chainrule.optimizers.rprop import Rprop
 from chainrule.optimizers.sgd import SGD
 
-__all__ = ["SGD", "Adam", "Optimizer", "deserialize", "get", "serialize"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lamb",
+    "Lion",
+    "Nadam",
+    "Optimizer",
+    "RMSprop",
+    "Rprop",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]
 
-NAMES: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}
+_KINDS: tuple[type[Optimizer], ...] = (
+    *(SGD, Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax),
+    *(Lamb, Lion, Nadam, RMSprop, Rprop),
+)
+NAMES: dict[str, type[Optimizer]] = {kind.__name__.lower(): kind for kind in _KINDS}
 
 
 def get(identifier: Any) -> Optimizer:

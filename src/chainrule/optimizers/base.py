@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule import ops
-from chainrule.assigning import assign_all
-from chainrule.errors import ArgumentError, GraphError, ShapeError
+from chainrule.dtypes import Array
+from chainrule.errors import ArgumentError, GraphError
 from chainrule.graph import Value, Variable
+from chainrule.optimizers import schedules
+from chainrule.optimizers.by_hand import ByHand
+from chainrule.optimizers.clipping import clipped
+from chainrule.optimizers.steps import Assigns, Steps, fitting, when
 
 Schedule = Callable[[Value], Any]
-Assigns = list[tuple[Variable, Value]]
 
 
-class Optimizer:
-    """``w' = w - step(g, rate)``: how weights move against their gradients.
+class Optimizer(Steps, ByHand):
+    """``w' = rule(w, g, rate)``: how weights move against their gradients.
 
-    A subclass gives `slot_names` and `step`, and `corrected` where its rate depends on the step.
+    A subclass gives `slot_names` and `rule`; `corrected` where its rate depends on the step, and
+    `new_slots` where its slots do not begin as zeros.
 
     Parameters
     ----------
     learning_rate : float or callable, default 0.001
-        At least 0; or a function from the number of finished steps (a value) to the rate.
+        At least 0; or one of `chainrule.optimizers.schedules`, or another function from the number
+        of finished steps (a value) to the rate. The weights of a layer may have a share of it: see
+        `learning_rate_multiplier` of `Layer`.
     name : str, optional
         By default that of the class.
+    **options
+        Weight decay, clipping, averages of weights, gradient accumulation, steps left out where a
+        gradient is not finite: see `chainrule.optimizers.options.Options`.
 
     Attributes
     ----------
     iterations : Variable
-        The number of finished steps, int64.
+        The number of finished steps, int64; with `gradient_accumulation_steps` a step takes
+        several batches, and a schedule counts the batches, as in Keras.
 
     Raises
     ------
@@ -50,9 +60,12 @@ class Optimizer:
 
     slot_names: tuple[str, ...] = ()
 
-    def __init__(self, learning_rate: float | Schedule = 0.001, name: str | None = None) -> None:
+    def __init__(
+        self, learning_rate: float | Schedule = 0.001, name: str | None = None, **options: Any
+    ) -> None:
+        Steps.__init__(self, **options)
+        ByHand.__init__(self)
         self.name = name or type(self).__name__.lower()
-        self.iterations = Variable(np.zeros((), np.int64), name="iterations", trainable=False)
         self._slots: dict[int, tuple[Variable, list[Variable]]] = {}
         self._schedule: Schedule | None = None
         self._rate: Variable | None = None
@@ -79,21 +92,41 @@ class Optimizer:
 
     @property
     def variables(self) -> list[Variable]:
-        """All state: the count of steps, the rate, the slots of each weight."""
-        rate = [] if self._rate is None else [self._rate]
-        slots = [slot for _, made in self._slots.values() for slot in made]
-        return [self.iterations, *rate, *slots]
+        """All state: counts of steps, the rate, and for each weight its slots, accumulated gradient
+        and average."""
+        held: list[Variable] = []
+        for variable, slots in self._slots.values():
+            held += [*slots, *self.kept(variable)]
+        return [*self.counts, *([] if self._rate is None else [self._rate]), *held]
 
     def build(self, variables: Sequence[Variable]) -> None:
-        """Make the slots, zeros, of those variables that have none yet."""
+        """Make the slots of those variables that have none yet."""
         for variable in variables:
             if id(variable) not in self._slots:
-                slots = [self._slot(variable, name) for name in self.slot_names]
+                slots = [
+                    Variable(start, name=f"{variable.name}/{name}", trainable=False)
+                    for name, start in self.new_slots(variable).items()
+                ]
                 self._slots[id(variable)] = (variable, slots)
+            self.keep(variable)
 
-    def _slot(self, variable: Variable, name: str) -> Variable:
-        zeros = np.zeros(variable.shape, variable.dtype)
-        return Variable(zeros, name=f"{variable.name}/{name}", trainable=False)
+    def restart(self, known: Container[int]) -> None:
+        """Let the slots whose ids are not known be as they were when they were made."""
+        for variable, slots in self._slots.values():
+            starts = self.new_slots(variable).values()
+            for slot, start in zip(slots, starts, strict=True):
+                if id(slot) not in known:
+                    slot.assign(start)
+            self.keep_again(variable, known)
+
+    def new_slots(self, variable: Variable) -> dict[str, Array]:
+        """Return what the slots of a weight begin as: by default zeros of its shape for each of
+        `slot_names`. A rule whose slots begin otherwise, or have other shapes, overrides this."""
+        return {name: np.zeros(variable.shape, variable.dtype) for name in self.slot_names}
+
+    def built_variables(self) -> list[Variable]:
+        """Return the weights that have slots, in the order of `build`."""
+        return [variable for variable, _ in self._slots.values()]
 
     def updates(self, gradients: Sequence[Value | None], variables: Sequence[Variable]) -> Assigns:
         """Return what a step assigns: weights, slots, and the count of steps.
@@ -115,81 +148,85 @@ class Optimizer:
         if len(gradients) != len(variables):
             raise GraphError(f"{len(gradients)} gradients for {len(variables)} variables")
         self.build(variables)
-        rate = self.corrected(self._rate_now())
-        rates = {dtype: ops.cast(rate, dtype) for dtype in {v.dtype for v in variables}}
+        used = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+        found = [fitting(g, v) for g, v in used]
+        weights = [v for _, v in used]
+        found, due, assigns = self.gathered(found, weights)
+        moves = self.averaged(self._all_moved(clipped(self, found, weights), weights), variables)
+        moves = [(v, v.constraint(new) if v.constraint else new) for v, new in moves]
+        moves.append((self.iterations, ops.add(self.iterations.leaf, 1)))
+        return [*when(due, moves), *assigns]
+
+    def _all_moved(self, gradients: Sequence[Value], variables: Sequence[Variable]) -> Assigns:
+        """Return the new weights and slots."""
+        now = self._rate_now()
+        rates: dict[tuple[float, str], tuple[Value, Value]] = {}
         assigns: Assigns = []
         for gradient, variable in zip(gradients, variables, strict=True):
-            if gradient is not None:
-                assigns += self._moved(gradient, variable, rates[variable.dtype])
-        return [*assigns, (self.iterations, ops.add(self.iterations.leaf, 1))]
+            key = (variable.rate_multiplier, variable.dtype)
+            if key not in rates:
+                rates[key] = self._rates(now, *key)
+            assigns += self._moved(gradient, variable, *rates[key])
+        return assigns
+
+    def _rates(self, rate: Value, multiplier: float, dtype: str) -> tuple[Value, Value]:
+        """Return the rate of `step` and the learning rate, as weights of this dtype have it."""
+        now = self.corrected(rate)
+        if multiplier != 1.0:
+            now, rate = ops.multiply(now, multiplier), ops.multiply(rate, multiplier)
+        return ops.cast(now, dtype), rate
 
     def _rate_now(self) -> Value:
         """Return the learning rate of this step as a float64 scalar."""
         if self._schedule is not None:
-            return ops.cast(self._schedule(self.iterations.leaf), "float64")
+            return ops.cast(self._schedule(self.batches()), "float64")
         if self._rate is None:
             raise GraphError("the optimizer has no learning rate")
         return self._rate.leaf
 
-    def _moved(self, gradient: Value, variable: Variable, rate: Value) -> Assigns:
-        if gradient.shape != variable.shape:
-            raise ShapeError(
-                f"the gradient of {variable.name!r} has another shape.\n"
-                f"  gradient : {list(gradient.shape)}\n"
-                f"  variable : {list(variable.shape)}"
-            )
+    def _moved(self, g: Value, variable: Variable, rate: Value, own: Value) -> Assigns:
         slots = self._slots[id(variable)][1]
-        g = ops.cast(gradient, variable.dtype)
-        new = self.step(variable.leaf, g, rate, *(slot.leaf for slot in slots))
+        w = variable.leaf
+        if self.decays(variable) and self.weight_decay:
+            kept = ops.subtract(1.0, ops.multiply(own, self.weight_decay))
+            w = ops.multiply(w, ops.cast(kept, w.dtype))
+        new = self.rule(w, g, rate, *(slot.leaf for slot in slots))
         return list(zip([variable, *slots], new, strict=True))
 
+    def step_number(self) -> Value:
+        """Return the number t of this step, from 1, as a float64 scalar."""
+        # In float64: in float32, 1 - 0.999^t of the first steps has an error of 1e-4.
+        return ops.cast(ops.add(self.iterations.leaf, 1), "float64")
+
     def corrected(self, rate: Value) -> Value:
-        """Return the rate that `step` is given, from the learning rate (float64 scalars)."""
+        """Return the rate that `rule` is given, from the learning rate (float64 scalars)."""
         return rate
 
-    def step(self, w: Value, g: Value, rate: Value, *slots: Value) -> Sequence[Value]:
+    def rule(self, w: Value, g: Value, rate: Value, *slots: Value) -> Sequence[Value]:
         """Return the new weight and the new slots; gradients are not modified."""
-        raise NotImplementedError(f"{type(self).__name__} must define step")
-
-    def apply_gradients(self, grads_and_vars: Iterable[tuple[Value | None, Variable]]) -> None:
-        """Do one step with gradients at hand: for loops written by hand.
-
-        Parameters
-        ----------
-        grads_and_vars : iterable of (gradient, variable)
-            As ``zip(gradients, variables)`` makes them.
-
-        Raises
-        ------
-        ShapeError
-            For a gradient of another shape than its variable.
-
-        Examples
-        --------
-        >>> from chainrule import Variable, ops
-        >>> from chainrule.optimizers import SGD
-        >>> w = Variable([1.0, 2.0], dtype="float64")
-        >>> SGD(0.5).apply_gradients([(ops.as_value([2.0, 0.0]), w)])
-        >>> w.numpy()
-        array([0., 2.])
-        """
-        pairs = list(grads_and_vars)
-        gradients = [None if g is None else ops.as_value(g) for g, _ in pairs]
-        assign_all(self.updates(gradients, [variable for _, variable in pairs]))
+        raise NotImplementedError(f"{type(self).__name__} must define rule")
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments as plain data; a schedule as its own configuration."""
+        """Return the arguments as plain data, a schedule of the package as its configuration; of
+        the options those that are not as by default."""
         rate: Any = self._schedule
         if self._rate is not None:
             rate = float(self._rate.value)
-        elif hasattr(rate, "get_config"):
-            rate = {"class_name": type(rate).__name__, "config": rate.get_config()}
-        return {"name": self.name, "learning_rate": rate}
+        elif type(rate).__module__.startswith("chainrule."):
+            rate = schedules.serialize(rate)
+        return {"name": self.name, "learning_rate": rate, **self.options_config()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Optimizer:
         """Return the optimizer that `get_config` described, without its state."""
-        return cls(**config)
+        config = dict(config)
+        undecayed = config.pop("undecayed", None)
+        if isinstance(config.get("learning_rate"), Mapping):
+            config["learning_rate"] = schedules.deserialize(config["learning_rate"])
+        optimizer = cls(**config)
+        if undecayed:
+            optimizer.exclude_from_weight_decay(var_names=undecayed)
+        return optimizer
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
@@ -205,6 +242,13 @@ def checked_rate(value: Any) -> float:
     if not 0.0 <= rate < math.inf:
         raise ArgumentError(f"learning_rate is {value!r}; expected a number of at least 0")
     return rate
+
+
+def checked_number(name: str, value: Any, least: float = 0.0) -> float:
+    """Return an argument that must be finite and at least `least`."""
+    if not isinstance(value, int | float | np.number) or not least <= value < math.inf:
+        raise ArgumentError(f"{name} is {value!r}; expected a number of at least {least:g}")
+    return float(value)
 
 
 def checked_share(name: str, value: Any) -> float:

@@ -24,6 +24,8 @@ class SGD(Optimizer):
         ``w' = w + momentum * v' - rate * g``. Without momentum it changes nothing.
     name : str, default "sgd"
         Shown in files.
+    **options
+        What all optimizers take, see `Optimizer`.
 
     Raises
     ------
@@ -49,13 +51,14 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         nesterov: bool = False,
         name: str | None = "sgd",
+        **options: Any,
     ) -> None:
-        super().__init__(learning_rate, name)
+        super().__init__(learning_rate, name, **options)
         self.momentum = checked_share("momentum", momentum)
         self.nesterov = bool(nesterov)
         self.slot_names = ("momentum",) if self.momentum else ()
 
-    def step(self, w: Value, g: Value, rate: Value, *slots: Value) -> Sequence[Value]:
+    def rule(self, w: Value, g: Value, rate: Value, *slots: Value) -> Sequence[Value]:
         """Return the new weight, and with momentum the new velocity."""
         if not slots:
             return [update.sgd_update(w, g, rate)]

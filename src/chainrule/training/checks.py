@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from chainrule import ops
-from chainrule.data.batches import Batches
+from chainrule.data.batches import Batches, key
 from chainrule.dtypes import Array, is_float
 from chainrule.errors import ChainruleError, DataError
 from chainrule.executors import Fault
@@ -18,40 +18,52 @@ X, Y, LABEL, WEIGHT = 1, 2, 3, 4
 Rows = npt.NDArray[np.int64]
 
 
+def numbered(code: int, number: int) -> int:
+    """Return the code of a fault in input or output `number`."""
+    return code + WEIGHT * number
+
+
 def finite(value: Value, dtype: str, code: int) -> Value:
     """Return the value as `dtype`; where it came as floats, the step checks that it is finite."""
     given = value.dtype
+    if is_float(given) and not is_float(dtype):
+        return ops.cast(ops.require_finite(value, code), dtype)
     value = value if given == dtype else ops.cast(value, dtype)
     # After the cast: a float64 number too large for float32 is caught too.
     return ops.require_finite(value, code) if is_float(given) else value
 
 
-def labels(value: Value, classes: int) -> Value:
+def labels(value: Value, classes: int, code: int = LABEL) -> Value:
     """Return class numbers as int64; the step checks that each is a whole number of a class."""
     if not is_float(value.dtype):
         value = ops.cast(value, "int64")
-    value = ops.require_range(value, 0, classes, LABEL)
+    value = ops.require_range(value, 0, classes, code)
     return ops.cast(value, "int64") if value.dtype != "int64" else value
 
 
-def explain(fault: Fault, batches: Batches, rows: Rows, classes: int) -> ChainruleError:
-    """Return the error for a fault among these rows of the batches."""
-    if fault.code in (X, Y, WEIGHT):
-        return _not_finite(fault, batches, rows)
-    if fault.code == LABEL and batches.y is not None:
-        return _not_a_label(batches, rows, classes)
+def explain(
+    fault: Fault, batches: Batches, rows: Rows, classes: Mapping[int, int]
+) -> ChainruleError:
+    """Return the error for a fault among these rows of the batches; `classes` are each output's."""
+    number, code = divmod(fault.code - 1, WEIGHT)
+    code += 1
+    name = key({X: "x", WEIGHT: "weights"}.get(code, "y"), number)
+    if fault.code > 0 and code in (X, Y, WEIGHT):
+        return _not_finite(name, batches, rows)
+    if fault.code > 0 and batches.named(name) is not None:
+        return _not_a_label(name, batches, rows, classes.get(number, 0))
     return DataError(
         f"an index that the model looks up is out of range, in one of the samples "
         f"{batches.first + rows.min()} to {batches.first + rows.max()} given to {batches.source}"
     )
 
 
-def _not_finite(fault: Fault, batches: Batches, rows: Rows) -> DataError:
-    name, array = {
-        X: ("x", batches.x),
-        Y: ("y", batches.y),
-        WEIGHT: ("sample_weight", batches.weights),
-    }[fault.code]
+def _label(name: str, batches: Batches) -> str:
+    return batches.labels.get(name, "sample_weight" if name == "weights" else name)
+
+
+def _not_finite(key: str, batches: Batches, rows: Rows) -> DataError:
+    name, array = _label(key, batches), batches.named(key)
     # The rows are looked through again here: a fault names the first row of its tile to fail.
     row, place = _first(array, rows, lambda a: ~np.isfinite(a.astype(np.float32)))
     if array is None or row is None:
@@ -65,8 +77,8 @@ def _not_finite(fault: Fault, batches: Batches, rows: Rows) -> DataError:
     return DataError("\n".join(lines))
 
 
-def _not_a_label(batches: Batches, rows: Rows, classes: int) -> DataError:
-    y = batches.y
+def _not_a_label(key: str, batches: Batches, rows: Rows, classes: int) -> DataError:
+    name, y = _label(key, batches), batches.named(key)
 
     def wrong(a: Array) -> npt.NDArray[np.bool_]:
         right: npt.NDArray[np.bool_] = (a >= 0) & (a < classes) & (np.floor(a) == a)
@@ -74,7 +86,8 @@ def _not_a_label(batches: Batches, rows: Rows, classes: int) -> DataError:
 
     row, place = _first(y, rows, wrong)
     value = "out of range" if y is None or row is None else y[row][place] if place else y[row]
-    lines = [f"label {value} in row {batches.first + (row or 0)} of y is not one of the classes."]
+    where = f"row {batches.first + (row or 0)} of {name}"
+    lines = [f"label {value} in {where} is not one of the classes."]
     lines.append(f"  expected: whole numbers from 0 to {classes - 1}")
     lines.append(f"  because : the model's last layer has {classes} outputs, one a class")
     needed = 0 if y is None else int(np.nanmax(y)) + 1

@@ -40,5 +40,14 @@ class History(Callback):
         for name, number in (logs or {}).items():
             self.history.setdefault(name, []).append(number)
 
+    def get_state(self) -> dict[str, Any]:
+        """Return the epochs and their numbers."""
+        return {"epoch": self.epoch, "history": self.history}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from the epochs and numbers of another history."""
+        self.epoch = [int(n) for n in state["epoch"]]
+        self.history = {name: list(numbers) for name, numbers in state["history"].items()}
+
     def __repr__(self) -> str:
         return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from chainrule.errors import ArgumentError
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
+    from chainrule.training.loop import Run
 
 Logs = dict[str, float]
 
@@ -17,10 +19,15 @@ class Callback:
     """Base of callbacks: override the hooks that are of interest.
 
     `model` is the model being run, `params` what the run was asked for (``epochs``, ``steps``,
-    ``verbose``). Setting ``self.model.stop_training = True`` ends `fit` after the epoch.
+    ``verbose``). Setting ``self.model.stop_training = True`` ends `fit` after the epoch, or in a
+    hook for batches after the batch.
 
     A callback that overrides a hook for batches makes the engine stop after each batch to call it;
-    without one, many batches run at a stretch.
+    without one, many batches run at a stretch. One that does not look at every batch says in
+    `interval` how many may pass.
+
+    A callback that remembers something from one epoch to the next gives `get_state` and
+    `set_state`, so that `BackupAndRestore` can take it up again in another process.
 
     Examples
     --------
@@ -34,6 +41,9 @@ class Callback:
 
     model: Model
     params: Mapping[str, Any]
+    run: Run | None = None
+    # Those that look at what others did are called after them.
+    last = False
 
     def set_model(self, model: Model) -> None:
         """Take the model of the run."""
@@ -42,6 +52,22 @@ class Callback:
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Take what the run was asked for."""
         self.params = params
+
+    def interval(self) -> float | None:
+        """Return after how many more batches `on_train_batch_end` is to be called next.
+
+        ``None`` stands for as many as run in about a tenth of a second, infinity for not at all.
+        Where another callback or progress asks for more, it is called more often. Asked only of
+        callbacks that override that hook; by default 1.
+        """
+        return 1
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what a run that is resumed in another process must know: plain data and arrays."""
+        return {}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what `get_state` returned; called after `on_train_begin`."""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Called once before the first epoch."""
@@ -87,7 +113,7 @@ class Callback:
 
 
 class CallbackList:
-    """Several callbacks called as one, in order.
+    """Several callbacks called as one, in order; those that are `last` after the others.
 
     Parameters
     ----------
@@ -119,7 +145,7 @@ class CallbackList:
     ) -> None:
         if isinstance(callbacks, Callback):
             callbacks = [callbacks]
-        self.callbacks = [_checked(c) for c in callbacks or ()]
+        self.callbacks = sorted(map(_checked, callbacks or ()), key=lambda c: c.last)
         for callback in self.callbacks:
             callback.set_params(params or {})
             if model is not None:
@@ -134,12 +160,47 @@ class CallbackList:
         """Return whether any callback does something at one of these hooks."""
         return any(_overrides(c, hook) for c in self.callbacks for hook in hooks)
 
+    def due(self) -> list[Callback]:
+        """Return those that are told of batches of training, but need not be told of each."""
+        told = [c for c in self.callbacks if _overrides(c, "on_train_batch_end")]
+        return [c for c in told if _overrides(c, "interval") and _of_one_mind(type(c))]
+
+    def wants_each(self, kind: str) -> bool:
+        """Return whether any callback must be told of each batch of this kind."""
+        begin, end = f"on_{kind}_batch_begin", f"on_{kind}_batch_end"
+        patient = self.due() if kind == "train" else []
+        return self.wants(begin) or any(
+            _overrides(c, end) for c in self.callbacks if c not in patient
+        )
+
+    def set_run(self, run: Run | None) -> None:
+        """Let each know the run that is under way, or that it is over."""
+        for callback in self.callbacks:
+            callback.run = run
+
+
+def room(patient: Iterable[Callback]) -> tuple[float, bool]:
+    """Return how many batches may run before one of these is told, and if one goes by the clock."""
+    asked = [c.interval() for c in patient]
+    counted = min((n for n in asked if n is not None), default=math.inf)
+    return max(1, counted), None in asked
+
 
 def _checked(callback: object) -> Callback:
     if isinstance(callback, Callback):
         return callback
     made = " (a class; did you forget the parentheses?)" if isinstance(callback, type) else ""
     raise ArgumentError(f"callbacks must be Callback objects, not {callback!r}{made}")
+
+
+def _of_one_mind(kind: type[Callback]) -> bool:
+    """Return whether `interval` was written for the hook as it is, not for a base's."""
+    for base in kind.__mro__:
+        if "interval" in vars(base):
+            return True
+        if "on_train_batch_end" in vars(base):
+            return False
+    return False
 
 
 def _overrides(callback: Callback, hook: str) -> bool:

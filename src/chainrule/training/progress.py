@@ -34,7 +34,7 @@ class Progress:
         self.live = mode == 1
         self._display: Any = None
         self._begun = self._shown = 0.0
-        self._epoch = self._batches = self._samples = self._batch = 0
+        self._epoch = self._batches = self._samples = self._batch = self._first = 0
 
     def __enter__(self) -> Progress:
         if self.live:
@@ -48,9 +48,10 @@ class Progress:
         if self._display is not None:
             self._display.stop()
 
-    def begin(self, epoch: int, samples: int, batch: int) -> None:
-        """Start the clock of an epoch."""
+    def begin(self, epoch: int, samples: int, batch: int, done: int = 0) -> None:
+        """Start the clock of an epoch, of which some batches were done before."""
         self._epoch, self._samples, self._batch = epoch, samples, batch
+        self._first = min(done * batch, samples)
         self._batches = -(-samples // batch)
         self._begun = time.perf_counter()
 
@@ -80,7 +81,7 @@ class Progress:
 
     def _text(self, done: int, logs: Logs, seconds: float) -> str:
         samples = min(done * self._batch, self._samples)
-        rate = samples / max(seconds, 1e-9)
+        rate = (samples - self._first) / max(seconds, 1e-9)
         parts = [self._heading(), f"{done:>{len(str(self._batches))}}/{self._batches} batches"]
         parts.append(f"{rate:,.0f} samples/s")
         if done < self._batches:

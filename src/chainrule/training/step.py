@@ -38,10 +38,11 @@ class Layout:
     y: Spec | None = None
     weights: Spec | None = None
     rows: int = 0
+    more: tuple[tuple[str, Spec], ...] = ()
 
     def arrays(self) -> dict[str, Spec]:
         """Return the arrays by name."""
-        named = {"x": self.x, "y": self.y, "weights": self.weights}
+        named = {"x": self.x, "y": self.y, "weights": self.weights, **dict(self.more)}
         return {name: spec for name, spec in named.items() if spec is not None}
 
 
@@ -50,7 +51,8 @@ def layout_of(kind: str, batch: int, batches: Batches, gathered: bool = False) -
     y = None if batches.y is None else _sample(batches.y)
     weights = None if batches.weights is None else _sample(batches.weights)
     rows = len(batches) if gathered else 0
-    return Layout(kind, batch, _sample(batches.x), y, weights, rows)
+    more = tuple((name, _sample(array)) for name, array in batches.more.items())
+    return Layout(kind, batch, _sample(batches.x), y, weights, rows, more)
 
 
 def _sample(array: Array) -> Spec:
@@ -64,7 +66,7 @@ class Step:
         self.layout = layout
         self.feeds = feeds
         self.program = program
-        self.classes = 0
+        self.classes: dict[int, int] = {}
         self._no_feeds = [(value, _nothing(value)) for value in feeds.values()]
         self._no_outputs = [_nothing(value) for value in program.plan.outputs]
 
@@ -103,6 +105,7 @@ class Step:
 
     def _named(self, batches: Batches) -> list[tuple[str, Array]]:
         named = [("x", batches.x), ("y", batches.y), ("weights", batches.weights)]
+        named += batches.more.items()
         return [(name, a) for name, a in named if a is not None and name in self.feeds]
 
     def write(self, outputs: Sequence[Array], first: int, steps: int) -> None:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule import ops
-from chainrule.errors import GraphError, NotBuiltError, ShapeError
+from chainrule.data.batches import key
+from chainrule.errors import DataError, GraphError, NotBuiltError, ShapeError
 from chainrule.graph import Value, constant, gradient, ordered, scope
-from chainrule.losses import FunctionLoss, Loss, SparseCategoricalCrossentropy
+from chainrule.graph.symbol import leaves
+from chainrule.losses import (
+    CategoricalGeneralizedCrossEntropy,
+    Circle,
+    FunctionLoss,
+    Loss,
+    SparseCategoricalCrossentropy,
+)
 from chainrule.training import checks
+from chainrule.training.outputs import Losses, Output
 from chainrule.training.step import Assigns, Layout, feeds_of
 
 if TYPE_CHECKING:
@@ -27,7 +38,7 @@ class Traced:
     feeds: dict[str, Value]
     outputs: list[Value] = field(default_factory=list)
     assigns: Assigns = field(default_factory=list)
-    classes: int = 0
+    classes: dict[int, int] = field(default_factory=dict)
 
 
 def trace(trainer: Trainer, layout: Layout) -> Traced:
@@ -35,63 +46,134 @@ def trace(trainer: Trainer, layout: Layout) -> Traced:
     feeds, batch = feeds_of(layout)
     training = layout.kind == "train"
     with scope.tracing(trainer.key.leaf if training else None, training):
-        x = _input(trainer, batch["x"], layout.kind)
-        prediction = trainer.model(x, training=training)
+        prediction = trainer.model(_inputs(trainer, batch, layout.kind), training=training)
         if layout.kind == "predict":
             return Traced(feeds, _flat(prediction))
         traced = Traced(feeds)
-        _learn(trainer, traced, batch, _single(prediction), training)
+        if isinstance(trainer.loss, Losses):
+            _learn_many(trainer, traced, batch, _by_name(trainer.loss, prediction), training)
+        else:
+            _learn(trainer, traced, batch, _single(prediction), training)
     return traced
 
 
-def _input(trainer: Trainer, x: Value, kind: str) -> Value:
-    """Return the samples as floats, named so that errors of layers say where they came from."""
+def _inputs(trainer: Trainer, batch: dict[str, Value], kind: str) -> Any:
+    """Return the samples of one input, or of several in a list or by name."""
+    kinds = [spec.dtype for spec in trainer.model.input_specs()]
+    count = sum(name == "x" or name.startswith("x:") for name in batch)
+    kinds = kinds or [trainer.model.dtype] * count
+    found = [_input(batch[key("x", i)], kinds[i], kind, i) for i in range(count)]
+    return trainer.model.formed(found)
+
+
+def _input(x: Value, dtype: str, kind: str, number: int) -> Value:
+    """Return the samples in `dtype`, named so that errors of layers say where they came from."""
     if kind == "predict":
         # A NaN shows in the row it belongs to: nothing else is spoilt by it.
-        x = ops.cast(x, trainer.model.dtype) if x.dtype != trainer.model.dtype else x
+        x = ops.cast(x, dtype) if x.dtype != dtype else x
     else:
-        x = checks.finite(x, trainer.model.dtype, checks.X)
+        x = checks.finite(x, dtype, checks.numbered(checks.X, number))
     x.name = f"the data given to {_SOURCE[kind]}"
     return x
 
 
 def _flat(prediction: Any) -> list[Value]:
-    return list(prediction) if isinstance(prediction, tuple | list) else [prediction]
+    return list(leaves(prediction))
 
 
 def _single(prediction: Any) -> Value:
     outputs = _flat(prediction)
     if len(outputs) != 1:
-        raise GraphError(f"a model that is trained has one output; this one has {len(outputs)}")
+        raise GraphError(
+            f"the model has {len(outputs)} outputs, and compile was given one loss.\n"
+            "  fix: compile with a loss for each, in a list or, where call returns a dict, by name"
+        )
     return outputs[0]
+
+
+def _by_name(losses: Losses, prediction: Any) -> list[Value]:
+    """Return the outputs in the order of the losses."""
+    names = [output.name for output in losses.outputs]
+    if isinstance(prediction, Mapping) and set(prediction) == set(names):
+        return [prediction[name] for name in names]
+    outputs = _flat(prediction)
+    if len(outputs) != len(names):
+        raise GraphError(
+            f"compile was given losses for {len(names)} outputs ({', '.join(names)}), "
+            f"but the model has {len(outputs)}"
+        )
+    return outputs
 
 
 def _learn(
     trainer: Trainer, traced: Traced, batch: dict[str, Value], output: Value, training: bool
 ) -> None:
     """Add the loss, the metrics and, in training, the updates of the weights."""
-    if trainer.loss is None:
+    if not isinstance(trainer.loss, Loss):
         raise NotBuiltError("the model has no loss: call compile(optimizer=..., loss=...) first")
-    trainer.resolve(output)
-    y, traced.classes = _target(trainer.loss, batch["y"], output)
+    trainer.resolve([output])
+    y, traced.classes[0] = _target(trainer.loss, batch["y"], output)
     weights = batch.get("weights")
     if weights is not None:
         weights = checks.finite(weights, output.dtype, checks.WEIGHT)
     loss = trainer.loss(y, output, sample_weight=weights)
     loss = ops.mean(loss) if loss.shape else loss
-    for penalty in trainer.model.regularization():
+    _improve(trainer, traced, loss, output.shape[0], training)
+    _measure(traced, trainer, (y, output), weights)
+
+
+def _improve(trainer: Trainer, traced: Traced, loss: Value, n: int, training: bool) -> None:
+    """Add the penalties, the mean of the loss over n samples and, in training, the updates."""
+    for penalty in [*trainer.model.regularization(), *scope.penalties()]:
         loss = ops.add(loss, penalty)
     if training:
         traced.assigns += _updates(trainer, loss)
+        traced.assigns += scope.recorded()
         traced.assigns += _next_key(trainer, traced.assigns)
-    traced.assigns += _loss_mean(trainer, loss, output.shape[0])
-    for metric in trainer.metrics:
-        traced.assigns += zip(metric.state(), metric.update(y, output), strict=True)
-    for metric in trainer.weighted:
-        traced.assigns += zip(metric.state(), metric.update(y, output, weights), strict=True)
+    traced.assigns += _loss_mean(trainer, loss, n)
 
 
-def _target(loss: Loss, y: Value, output: Value) -> tuple[Value, int]:
+def _measure(
+    traced: Traced, of: Trainer | Output, pair: tuple[Value, Value], weights: Value | None
+) -> None:
+    """Add the updates of the metrics for targets and outputs."""
+    for metric in of.metrics:
+        traced.assigns += zip(metric.state(), metric.update(*pair), strict=True)
+    for metric in of.weighted:
+        traced.assigns += zip(metric.state(), metric.update(*pair, weights), strict=True)
+
+
+def _learn_many(
+    trainer: Trainer, traced: Traced, batch: dict[str, Value], outputs: list[Value], training: bool
+) -> None:
+    """Add the sum of the weighted losses, their metrics and, in training, the updates."""
+    trainer.resolve(outputs)
+    parts = []
+    for i, (how, output) in enumerate(zip(trainer.outputs, outputs, strict=True)):
+        if how.loss is None:
+            continue
+        y, traced.classes[i] = _target(how.loss, _given(batch, i, how.name), output, i)
+        weights = batch.get(key("weights", i))
+        if weights is not None:
+            code = checks.numbered(checks.WEIGHT, i)
+            weights = checks.finite(weights, output.dtype, code)
+        loss = how.loss(y, output, sample_weight=weights)
+        loss = ops.mean(loss) if loss.shape else loss
+        if how.measured is not None:
+            new = how.measured.update(loss, output.shape[0])
+            traced.assigns += zip(how.measured.state(), new, strict=True)
+        parts.append(loss if how.weight == 1 else ops.multiply(loss, how.weight))
+        _measure(traced, how, (y, output), weights)
+    _improve(trainer, traced, functools.reduce(ops.add, parts), outputs[0].shape[0], training)
+
+
+def _given(batch: dict[str, Value], number: int, name: str) -> Value:
+    if key("y", number) not in batch:
+        raise DataError(f"the output {name!r} has a loss, but y has nothing for it")
+    return batch[key("y", number)]
+
+
+def _target(loss: Loss, y: Value, output: Value, number: int = 0) -> tuple[Value, int]:
     """Return the targets as the loss takes them, and the number of classes if they are labels."""
     if is_sparse(loss):
         classes = output.shape[-1]
@@ -99,24 +181,36 @@ def _target(loss: Loss, y: Value, output: Value) -> tuple[Value, int]:
             y = ops.squeeze(y, axis=-1)
         if y.shape != output.shape[:-1]:
             raise ShapeError(_misfit(loss, y, output))
-        return checks.labels(y, classes), classes
+        return _labels(loss, y, classes, checks.numbered(checks.LABEL, number)), classes
     if y.ndim == output.ndim - 1 and output.shape[-1] == 1:
         y = ops.expand_dims(y, axis=-1)
     elif y.ndim == output.ndim + 1 and y.shape[-1] == 1:
         y = ops.squeeze(y, axis=-1)
     if not _own(loss) and y.shape != output.shape:
         raise ShapeError(_misfit(loss, y, output))
-    return checks.finite(y, output.dtype, checks.Y), 0
+    return checks.finite(y, output.dtype, checks.numbered(checks.Y, number)), 0
+
+
+def _labels(loss: Loss, y: Value, classes: int, code: int) -> Value:
+    """Return class numbers that the step checks, all but those that the loss ignores."""
+    ignored = getattr(loss, "ignore_class", None)
+    if ignored is None:
+        return checks.labels(y, classes, code)
+    kept = ops.not_equal(y, ignored)
+    return ops.where(kept, checks.labels(ops.where(kept, y, 0), classes, code), ignored)
 
 
 def _own(loss: Loss) -> bool:
-    """Return whether the loss is the user's own, which may take targets of any shape."""
-    return isinstance(loss, FunctionLoss) or not type(loss).__module__.startswith("chainrule.")
+    """Return whether the loss takes targets of any shape: the user's own, or class numbers."""
+    if isinstance(loss, FunctionLoss | Circle):
+        return True
+    return not type(loss).__module__.startswith("chainrule.")
 
 
-def is_sparse(loss: Loss | None) -> bool:
+def is_sparse(loss: Loss | Losses | None) -> bool:
     """Return whether the loss takes class numbers."""
-    return isinstance(loss, SparseCategoricalCrossentropy)
+    kinds = SparseCategoricalCrossentropy | CategoricalGeneralizedCrossEntropy
+    return isinstance(loss, kinds)
 
 
 def _misfit(loss: Loss, y: Value, output: Value) -> str:

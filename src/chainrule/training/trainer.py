@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule import losses, metrics, optimizers, seeding
 from chainrule.dtypes import Array
+from chainrule.errors import ArgumentError
 from chainrule.graph import Value, Variable
 from chainrule.losses import Loss
 from chainrule.metrics import Metric
 from chainrule.optimizers import Optimizer
 from chainrule.training.hooks import Logs
+from chainrule.training.outputs import Losses, Output, is_many, spread
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -32,15 +34,24 @@ class Trainer:
         model: Model,
         optimizer: Any = None,
         loss: Any = None,
-        metric_names: Sequence[Any] = (),
-        weighted_names: Sequence[Any] = (),
+        metric_names: Sequence[Any] | Mapping[str, Any] = (),
+        weighted_names: Sequence[Any] | Mapping[str, Any] = (),
+        loss_weights: Any = None,
     ) -> None:
         self.model = model
         self.optimizer: Optimizer | None = None if optimizer is None else optimizers.get(optimizer)
-        self.loss: Loss | None = None if loss is None else losses.get(loss)
-        for asked in (*metric_names, *weighted_names):
-            metrics.get(asked)  # a name that does not exist is told now; what it means, later
-        self.asked = (list(metric_names), list(weighted_names))
+        names = _output_names(model, loss)
+        self.loss: Loss | Losses | None = None
+        self.asked: tuple[list[Any], list[Any]] = ([], [])
+        self.outputs: list[Output] = []
+        if len(names) > 1 and loss is not None:
+            self.loss = Losses(loss, loss_weights, metric_names, weighted_names, names)
+            self.outputs = self.loss.outputs
+        else:
+            if loss_weights is not None:
+                raise ArgumentError("loss_weights are for models with several outputs")
+            self.loss = None if loss is None else losses.get(_only(loss, names))
+            self.asked = (_asked(metric_names, names), _asked(weighted_names, names))
         self.metrics: list[Metric] = []
         self.weighted: list[Metric] = []
         self.resolved = False
@@ -52,11 +63,13 @@ class Trainer:
         self._steps: dict[Layout, Step] = {}
         self._traced: list[Variable] = []
 
-    def resolve(self, output: Value) -> None:
+    def resolve(self, outputs: Sequence[Value]) -> None:
         """Make metrics of the names given to `compile`, which may depend on the output's shape."""
         if self.resolved:
             return
-        names, weighted = self.asked
+        for how, value in zip(self.outputs, outputs, strict=False):
+            how.resolve((None, *value.shape[1:]))
+        output, (names, weighted) = outputs[0], self.asked
         self.metrics = [self._metric(m, output) for m in names]
         self.weighted = [self._metric(m, output) for m in weighted]
         self.resolved = True
@@ -67,8 +80,14 @@ class Trainer:
 
     @property
     def all_metrics(self) -> list[Metric]:
-        """The metrics, those that heed sample weights last."""
-        return [*self.metrics, *self.weighted]
+        """The metrics, those that heed sample weights last; of several outputs, with losses."""
+        return [metric for _, metric in self._named()]
+
+    def _named(self) -> list[tuple[str, Metric]]:
+        """Return the metrics with the names that they are reported by."""
+        if isinstance(self.loss, Losses):
+            return self.loss.measured()
+        return [(m.name, m) for m in (*self.metrics, *self.weighted)]
 
     def step(self, layout: Layout) -> Step:
         """Return the loaded program for this layout, building it the first time."""
@@ -102,7 +121,7 @@ class Trainer:
 
     def counters(self) -> list[tuple[Variable, Array]]:
         """Return what counts steps, with its values now."""
-        counting = [self.key] if self.optimizer is None else [self.key, self.optimizer.iterations]
+        counting = [self.key] if self.optimizer is None else [self.key, *self.optimizer.counts]
         return [(v, v.numpy()) for v in counting]
 
     def reset_metrics(self) -> None:
@@ -116,12 +135,38 @@ class Trainer:
         """Return the loss and metrics of the samples since `reset_metrics`."""
         # The sum over no sample is 0, and so is what is reported.
         logs = {"loss": float(self.loss_sum.value) / max(float(self.samples.value), 1.0)}
-        for metric in self.all_metrics:
-            name, count = metric.name, 1
-            while name in logs:
-                name, count = f"{metric.name}_{count}", count + 1
-            logs[name] = float(metric.result())
+        for given, metric in self._named():
+            for behind, value in metric.logged().items():
+                whole = name = given + behind
+                count = 1
+                while name in logs:
+                    name, count = f"{whole}_{count}", count + 1
+                logs[name] = value
         return logs
+
+
+def _output_names(model: Model, loss: Any) -> Sequence[str]:
+    """Return the names of the outputs; of a class of the user's, as far as the losses tell."""
+    if model.output_names or not is_many(loss):
+        return model.output_names
+    return (
+        list(loss) if isinstance(loss, Mapping) else [f"output_{i + 1}" for i in range(len(loss))]
+    )
+
+
+def _only(loss: Any, names: Sequence[str]) -> Any:
+    """Return the loss of the only output, which may be given by name or in a list."""
+    return spread("loss", loss, names or ["output_1"])[0] if is_many(loss) else loss
+
+
+def _asked(given: Any, names: Sequence[str]) -> list[Any]:
+    """Return the metrics of the only output, which may be given by name or in a list."""
+    if isinstance(given, Mapping) or (given and isinstance(given[0], list | tuple)):
+        given = spread("metrics", given, names or ["output_1"])[0]
+    asked = list(given) if isinstance(given, list | tuple) else [given] if given else []
+    for one in asked:
+        metrics.get(one)  # a name that does not exist is told now; what it means, later
+    return asked
 
 
 class Snapshot:
@@ -133,15 +178,14 @@ class Snapshot:
         self.held = [(v, v.numpy()) for v in trainer.state()]
 
     def restore(self) -> None:
-        """Put everything back as it was; slots made since then are zeroed."""
+        """Put everything back as it was; slots made since then begin again."""
         if not self.held:
             return
         known = {id(v) for v, _ in self.held}
         for variable, value in self.held:
             variable.value[...] = value
-        for variable in self.trainer.state():
-            if id(variable) not in known:
-                variable.value[...] = 0
+        if self.trainer.optimizer is not None:
+            self.trainer.optimizer.restart(known)
         self.trainer.epoch = self.epoch
 
     def drop(self) -> None:

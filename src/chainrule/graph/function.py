@@ -1,0 +1,107 @@
+"""Functions: a graph used as one operation, so that a loop in Python makes few nodes a step."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chainrule.dtypes import is_float
+from chainrule.graph.autodiff import gradient, ordered
+from chainrule.graph.primitive import registry
+from chainrule.graph.value import Node, Value, placeholder
+
+
+class Call(Node):
+    """The node of a function. It holds its outputs weakly: what a loop by hand has let go is free
+    at once, large arrays with it, and does not wait for the collector of cycles."""
+
+    __slots__ = ("_outputs",)
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        """The outputs; one that no one holds any more is made anew."""
+        op: Any = self.op
+        found = []
+        for i, reference in enumerate(self._outputs):
+            value = reference()
+            found.append(Value(op.outputs[i].spec, self, i) if value is None else value)
+        return tuple(found)
+
+    @outputs.setter
+    def outputs(self, values: tuple[Value, ...]) -> None:
+        self._outputs = [weakref.ref(v) for v in values]
+
+
+class Function:
+    """A graph with named ends: calling it makes one node, and so does its derivative.
+
+    `inputs` are leaves of the graph (placeholders, or variables, which are then also what the
+    function is called with); `outputs` are what it returns. Executors never see a function:
+    `expand` puts its graph in its place.
+    """
+
+    fused = False
+    alias = False
+    checks = False
+    has_derivative = True
+
+    def __init__(self, name: str, inputs: Sequence[Value], outputs: Sequence[Value]) -> None:
+        self.name = name
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self._specs = [y.spec for y in self.outputs]
+        self._derivatives: dict[tuple[int, ...], Function] = {}
+
+    def __call__(self, arguments: Sequence[Value]) -> tuple[Value, ...]:
+        """Return the outputs for these arguments, of the types of the inputs."""
+        node = Call(self, tuple(arguments), {})  # type: ignore[arg-type]
+        outputs = tuple([Value(spec, node, i) for i, spec in enumerate(self._specs)])
+        node.outputs = outputs
+        return outputs
+
+    def cotangents(self, g: Any, node: Node) -> list[Value | None]:
+        """Return the cotangent of each argument of the node, given those of its outputs."""
+        gs = g if isinstance(g, tuple) else (g,)
+        present = tuple(i for i, one in enumerate(gs) if one is not None)
+        derivative = self._derivatives.get(present)
+        if derivative is None:
+            derivative = self._derivatives[present] = self._derivative(present)
+        found = iter(derivative((*node.arguments, *(gs[i] for i in present))))
+        return [next(found) if is_float(x.dtype) else None for x in self.inputs]
+
+    def _derivative(self, present: tuple[int, ...]) -> Function:
+        """Return the function of inputs and cotangents that gives the cotangents of the inputs."""
+        wrt = [x for x in self.inputs if is_float(x.dtype)]
+        given: list[Value] = []
+        total: list[Value] = []
+        for i in present:
+            y = self.outputs[i]
+            given.append(placeholder(y.shape, y.dtype, "cotangent"))
+            parts = gradient(y, wrt, given[-1])
+            add = registry()["add"]
+            total = [add(a, b) for a, b in zip(total, parts, strict=True)] if total else parts
+        return Function(f"gradient of {self.name}", (*self.inputs, *given), total)
+
+    def __repr__(self) -> str:
+        return f"<function {self.name}>"
+
+
+def expand(outputs: Sequence[Value], known: Mapping[Value, Value] | None = None) -> list[Value]:
+    """Return the outputs with the graph of each function in its place.
+
+    `known` says what stands for some values; what lies behind those is left out.
+    """
+    new = dict(known or {})
+    for node in ordered(outputs, new):
+        arguments = tuple(new.get(a, a) for a in node.arguments)
+        if isinstance(node.op, Function):
+            inside = dict(zip(node.op.inputs, arguments, strict=True))
+            new.update(zip(node.outputs, expand(node.op.outputs, inside), strict=True))
+        elif arguments != node.arguments:
+            result = node.op.apply(arguments, dict(node.attributes))
+            made = result if isinstance(result, tuple) else (result,)
+            if made[0].node is not None:
+                made[0].node.path = node.path
+            new.update(zip(node.outputs, made, strict=True))
+    return [new.get(y, y) for y in outputs]

@@ -1,0 +1,122 @@
+"""Steps of an optimizer in loops written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from chainrule import ops
+from chainrule.errors import NotBuiltError
+from chainrule.graph import Function, Value, Variable, placeholder
+from chainrule.graph.pending import assign_all
+
+Assigns = list[tuple[Variable, Value]]
+Pairs = Iterable[tuple[Value | None, Variable]]
+
+
+class ByHand:
+    """The half of `Optimizer` that does single steps; the other gives the rule."""
+
+    def __init__(self) -> None:
+        self._steps: dict[tuple[int, ...], tuple[Function, list[Variable]]] = {}
+
+    def updates(self, gradients: Sequence[Value | None], variables: Sequence[Variable]) -> Assigns:
+        """Return what a step assigns."""
+        raise NotImplementedError
+
+    def built_variables(self) -> list[Variable]:
+        """Return the weights that have slots, in the order of `build`."""
+        raise NotImplementedError
+
+    def apply_gradients(self, grads_and_vars: Pairs) -> None:
+        """Do one step with gradients at hand: for loops written by hand.
+
+        Parameters
+        ----------
+        grads_and_vars : iterable of (gradient, variable)
+            As ``zip(gradients, variables)`` makes them; a variable whose gradient is ``None``
+            stays.
+
+        Raises
+        ------
+        ShapeError
+            For a gradient of another shape than its variable.
+
+        Examples
+        --------
+        >>> from chainrule import Variable, ops
+        >>> from chainrule.optimizers import SGD
+        >>> w = Variable([1.0, 2.0], dtype="float64")
+        >>> SGD(0.5).apply_gradients([(ops.as_value([2.0, 0.0]), w)])
+        >>> w.numpy()
+        array([0., 2.])
+        """
+        pairs = [(ops.as_value(g), v) for g, v in grads_and_vars if g is not None]
+        gradients = [g for g, _ in pairs]
+        step, assigned = self._step([v for _, v in pairs], gradients)
+        assign_all(zip(assigned, step(gradients), strict=True), also=gradients)
+
+    def _step(
+        self, variables: Sequence[Variable], gradients: Sequence[Value]
+    ) -> tuple[Function, list[Variable]]:
+        """Return a step as a function of the gradients, and the variables its outputs are for."""
+        key = (*map(id, variables), *(hash(g.spec) for g in gradients))
+        if key not in self._steps:
+            inputs = [placeholder(g.shape, g.dtype, "gradient") for g in gradients]
+            assigns = self.updates(inputs, variables)
+            step = Function("step", inputs, [value for _, value in assigns])
+            self._steps[key] = (step, [variable for variable, _ in assigns])
+        return self._steps[key]
+
+    def step(self) -> None:
+        """Move the weights given to `build` against their ``grad``, which ``backward()`` made.
+
+        A weight without one stays.
+
+        Raises
+        ------
+        NotBuiltError
+            Before ``build(variables)``.
+
+        Examples
+        --------
+        >>> from chainrule import Variable, ops
+        >>> from chainrule.optimizers import SGD
+        >>> w, optimizer = Variable([1.0, 2.0], dtype="float64"), SGD(0.25)
+        >>> optimizer.build([w])
+        >>> ops.sum(ops.square(w)).backward()
+        >>> optimizer.step()
+        >>> w.numpy()
+        array([0.5, 1. ])
+        """
+        self.apply_gradients([(v.grad, v) for v in self._known()])
+
+    def zero_grad(self) -> None:
+        """Forget the ``grad`` of the weights given to `build`; else the next ``backward()`` adds.
+
+        Raises
+        ------
+        NotBuiltError
+            Before ``build(variables)``.
+
+        Examples
+        --------
+        >>> from chainrule import Variable, ops
+        >>> from chainrule.optimizers import SGD
+        >>> w, optimizer = Variable([1.0, 2.0]), SGD(0.25)
+        >>> optimizer.build([w])
+        >>> ops.sum(w).backward()
+        >>> optimizer.zero_grad()
+        >>> w.grad is None
+        True
+        """
+        for variable in self._known():
+            variable.grad = None
+
+    def _known(self) -> list[Variable]:
+        variables = self.built_variables()
+        if not variables:
+            raise NotBuiltError(
+                "the optimizer does not know its weights yet.\n"
+                "  fix: call optimizer.build(model.trainable_variables) once, before the loop"
+            )
+        return variables
