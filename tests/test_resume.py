@@ -156,12 +156,15 @@ def test_what_callbacks_remember_goes_on(tmp_path, freq):
     assert (tmp_path / "a/log.csv").read_bytes() == (tmp_path / "b/log.csv").read_bytes()
     # Events hold the time and the names of layers, so it is their number that must be the same:
     # none twice, none missing.
-    a, b = (number_of_events(tmp_path / f"{name}.board/train") for name in "ab")
+    # A run that was killed before its first backup has left a file that no one goes on with.
+    a, b = (
+        max(number_of_events(path) for path in (tmp_path / f"{name}.board/train").iterdir())
+        for name in "ab"
+    )
     assert a == b
 
 
-def number_of_events(folder):
-    (path,) = folder.iterdir()
+def number_of_events(path):
     content, count = path.read_bytes(), 0
     while content:
         (size,) = struct.unpack("<Q", content[:8])
