@@ -228,6 +228,8 @@ std::vector<std::string> operations() {
 }  // namespace chainrule
 
 NB_MODULE(_native, module) {
+  // Programs that modules of Python still hold when the process ends are no leak.
+  nb::set_leak_warnings(false);
   using namespace chainrule;
   module.doc() =
       "The compiled engine of chainrule. Import it from chainrule.executors.native only.";
