@@ -102,6 +102,14 @@ def test_a_model_is_traced_once_for_each_shape() -> None:
     assert len(model.traced) > count
 
 
+def test_what_a_layer_returned_can_be_planned_by_any_executor() -> None:
+    layer = layers.Dense(3, activation="tanh")
+    y = layer(X[:4])
+    expected = np.tanh(X[:4] @ layer.kernel.numpy() + layer.bias.numpy())
+    for executor in ("native", "reference"):
+        np.testing.assert_allclose(executors.run([y], executor)[0], expected, rtol=2e-5, atol=1e-6)
+
+
 def test_a_frozen_layer_is_seen() -> None:
     model = network()
     model(X[:4])

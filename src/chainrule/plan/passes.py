@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.dtypes import Array
-from chainrule.graph import Node, Value, ordered, registry
+from chainrule.graph import Node, Value, expand, ordered, registry
 from chainrule.graph.primitive import run_body
 
 Outputs = Sequence[Value]
@@ -233,6 +233,7 @@ def _parts(batch: int, w: Value) -> int:
 
 
 PASSES: tuple[Pass, ...] = (
+    expand,
     merge_equal,
     simplify,  # before folding, which would turn a number spread over an array into an array
     fold_constants,
