@@ -10,8 +10,9 @@ from typing import Any, Self
 import numpy as np
 
 from chainrule import ops
-from chainrule.errors import ArgumentError, unknown_name
+from chainrule.errors import ArgumentError
 from chainrule.graph import Value
+from chainrule.named import Named
 
 _EPSILON = 1e-7  # keeps a norm of 0 from dividing
 
@@ -199,6 +200,7 @@ def _snake(name: str) -> str:
 
 
 _BY_NAME = {n: c for c in _CLASSES for n in (c.__name__, _snake(c.__name__))}
+_NAMED = Named("constraint", "a weight", Constraint, _BY_NAME)
 
 
 def get(identifier: Any) -> Callable[[Any], Value] | None:
@@ -215,19 +217,8 @@ def get(identifier: Any) -> Callable[[Any], Value] | None:
     >>> constraints.get("max_norm").max_value
     2.0
     """
-    if identifier is None:
-        return None
-    if isinstance(identifier, dict):
-        return deserialize(identifier)
-    if isinstance(identifier, str):
-        if identifier not in _BY_NAME:
-            raise unknown_name("constraint", identifier, _BY_NAME)
-        return _BY_NAME[identifier]()
-    if isinstance(identifier, type) and issubclass(identifier, Constraint):
-        return identifier()
-    if callable(identifier):
-        return identifier  # type: ignore[no-any-return]
-    raise ArgumentError(f"a constraint is a name or a function of a weight, not {identifier!r}")
+    found: Callable[[Any], Value] | None = _NAMED.get(identifier)
+    return found
 
 
 def serialize(constraint: Any) -> dict[str, Any] | None:
@@ -244,13 +235,7 @@ def serialize(constraint: Any) -> dict[str, Any] | None:
     >>> constraints.serialize(constraints.UnitNorm())
     {'class_name': 'UnitNorm', 'config': {'axis': 0}}
     """
-    if constraint is None:
-        return None
-    if type(constraint) not in _CLASSES:
-        raise ArgumentError(
-            f"the constraint {constraint!r} is not one of chainrule's and cannot be saved"
-        )
-    return {"class_name": type(constraint).__name__, "config": constraint.get_config()}
+    return _NAMED.serialize(constraint)
 
 
 def deserialize(config: dict[str, Any]) -> Constraint:
@@ -261,7 +246,5 @@ def deserialize(config: dict[str, Any]) -> Constraint:
     ArgumentError
         For a class that is not known.
     """
-    cls = _BY_NAME.get(str(config.get("class_name")))
-    if cls is None:
-        raise unknown_name("constraint", config.get("class_name"), _BY_NAME)
-    return cls.from_config(dict(config.get("config", {})))
+    made: Constraint = _NAMED.deserialize(config)
+    return made

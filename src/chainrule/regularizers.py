@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import ops
 from chainrule.errors import ArgumentError, ShapeError, unknown_name
 from chainrule.graph import Value
+from chainrule.named import Named
 
 
 class Regularizer:
@@ -214,6 +215,7 @@ _BY_NAME: dict[str, type[Regularizer]] = {
     "orthogonal": OrthogonalRegularizer,
     "orthogonal_regularizer": OrthogonalRegularizer,
 }
+_NAMED = Named("regularizer", "an array", Regularizer, _BY_NAME)
 
 
 def get(identifier: Any) -> Callable[[Any], Value] | None:
@@ -230,19 +232,8 @@ def get(identifier: Any) -> Callable[[Any], Value] | None:
     >>> regularizers.get("l2").l2
     0.01
     """
-    if identifier is None:
-        return None
-    if isinstance(identifier, dict):
-        return deserialize(identifier)
-    if isinstance(identifier, str):
-        if identifier not in _BY_NAME:
-            raise unknown_name("regularizer", identifier, _BY_NAME)
-        return _BY_NAME[identifier]()
-    if isinstance(identifier, type) and issubclass(identifier, Regularizer):
-        return identifier()
-    if callable(identifier):
-        return identifier  # type: ignore[no-any-return]
-    raise ArgumentError(f"a regularizer is a name or a function of an array, not {identifier!r}")
+    found: Callable[[Any], Value] | None = _NAMED.get(identifier)
+    return found
 
 
 def serialize(regularizer: Any) -> dict[str, Any] | None:
@@ -259,13 +250,7 @@ def serialize(regularizer: Any) -> dict[str, Any] | None:
     >>> regularizers.serialize(regularizers.L2(0.5))
     {'class_name': 'L2', 'config': {'l2': 0.5}}
     """
-    if regularizer is None:
-        return None
-    if type(regularizer) not in _CLASSES:
-        raise ArgumentError(
-            f"the regularizer {regularizer!r} is not one of chainrule's and cannot be saved"
-        )
-    return {"class_name": type(regularizer).__name__, "config": regularizer.get_config()}
+    return _NAMED.serialize(regularizer)
 
 
 def deserialize(config: dict[str, Any]) -> Regularizer:
@@ -276,7 +261,5 @@ def deserialize(config: dict[str, Any]) -> Regularizer:
     ArgumentError
         For a class that is not known.
     """
-    cls = _BY_NAME.get(str(config.get("class_name")))
-    if cls is None:
-        raise unknown_name("regularizer", config.get("class_name"), _BY_NAME)
-    return cls.from_config(dict(config.get("config", {})))
+    made: Regularizer = _NAMED.deserialize(config)
+    return made
