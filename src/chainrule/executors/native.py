@@ -11,7 +11,7 @@ import chainrule._native as _native
 from chainrule.dtypes import Array
 from chainrule.errors import GraphError
 from chainrule.executors import threads
-from chainrule.executors.program import Fault, check_array, find_placeholder
+from chainrule.executors.program import Fault, check_array, find_placeholder, output_slot
 from chainrule.graph import Value
 from chainrule.graph.value import Clock, aligned_copy
 from chainrule.plan import Call, Plan
@@ -47,7 +47,6 @@ class NativeProgram:
         self._outputs: dict[int, Array] = {}
         self._assigned = [variable for variable, _ in plan.assigns]
         self._slot_of = {s.value: i for i, s in enumerate(plan.slots) if s.kind == "placeholder"}
-        self._output_slots = [i for i, s in enumerate(plan.slots) if s.kind == "output"]
         self._program = _native.Program(specification(plan))
         for i, slot in enumerate(plan.slots):
             if slot.variable is not None:
@@ -69,7 +68,7 @@ class NativeProgram:
 
     def bind_output(self, i: int, array: Array, stride: int = 0) -> None:
         """Write output `i` into `array`, advancing `stride` bytes a step."""
-        slot = self._output_slots[i]
+        slot = output_slot(self.plan, i)
         check_array(self.plan.slots[slot], array, stride)
         self._outputs[i] = array
         self._program.bind(slot, array, stride)
