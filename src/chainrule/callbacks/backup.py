@@ -192,7 +192,7 @@ class BackupAndRestore(Callback):
         try:
             theirs, words = json.loads(about["fingerprint"]), json.loads(about["run"])
             changed = [k for k, mine in self._fingerprint.items() if theirs.get(k) != mine]
-        except (KeyError, ValueError, AttributeError) as error:
+        except (KeyError, ValueError, AttributeError, RecursionError) as error:
             raise FileError(f"{str(path)!r} does not hold the state of a run") from error
         if changed:
             told = [f"  {k}: {theirs.get(k)} in it, now {self._fingerprint[k]}" for k in changed]

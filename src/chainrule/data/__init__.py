@@ -1,6 +1,8 @@
-"""Data on its way to a model: arrays of any kind, cut into batches; tables."""
+"""Data on its way to a model: arrays, maps, files and generators, cut into batches; tables."""
 
 # For its entry among the layers that a model's file can name: models import this package.
+from chainrule.data.files import Files, open
+from chainrule.data.lazily import Windowed
 from chainrule.data.preprocessing import TablePreprocessing
 
-__all__ = ["TablePreprocessing"]
+__all__ = ["Files", "TablePreprocessing", "Windowed", "open"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ class Batches:
     `first` is the row of the user's arrays that row 0 was, `rows` how many those have, `source` the
     call they were given to; errors name them. `more` holds the arrays of further inputs and
     outputs: ``"x:1"``, ``"y:1"``, ``"weights:1"`` are those of the second; `labels` their names.
+    `where` says in words where a row came from, for those that are not rows of the user's arrays.
     """
 
     x: Array
@@ -34,6 +36,7 @@ class Batches:
     rows: int = 0
     more: Mapping[str, Array] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    where: Callable[[int], str] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -44,8 +47,27 @@ class Batches:
         weights = None if self.weights is None else self.weights[begin:end]
         rows = self.rows or len(self)
         more = {name: array[begin:end] for name, array in self.more.items()}
-        first = self.first + begin
-        return Batches(self.x[begin:end], y, weights, first, self.source, rows, more, self.labels)
+        where = None if self.where is None else functools.partial(_behind, self.where, begin)
+        return Batches(
+            self.x[begin:end],
+            y,
+            weights,
+            self.first + begin,
+            self.source,
+            rows,
+            more,
+            self.labels,
+            where,
+        )
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the arrays by name."""
+        named = {"x": self.x, "y": self.y, "weights": self.weights, **self.more}
+        return {name: array for name, array in named.items() if array is not None}
+
+    def place(self, row: int) -> str:
+        """Return where the user finds a row, e.g. ``"row 12"``."""
+        return f"row {self.first + row}" if self.where is None else self.where(row)
 
     def named(self, name: str) -> Array | None:
         """Return the array of this name: x, y, weights, or one of `more`."""
@@ -55,6 +77,10 @@ class Batches:
     def given(self, array: Array) -> list[int]:
         """Return the shape of the user's array that one of these is, or is a part of."""
         return [self.rows or len(self), *array.shape[1:]]
+
+
+def _behind(where: Callable[[int], str], begin: int, row: int) -> str:
+    return where(begin + row)
 
 
 def collect(x: Any, y: Any = None, weights: Any = None, *, source: str) -> Batches:
@@ -183,7 +209,7 @@ def _whole(y: Array, batches: Batches) -> npt.NDArray[np.int64]:
     if wrong := np.flatnonzero((labels != y) | (labels < 0))[:1].tolist():
         row = wrong[0]
         raise DataError(
-            f"class_weight needs class numbers, but label {batches.first + row} is {y[row]}."
+            f"class_weight needs class numbers, but the label in {batches.place(row)} is {y[row]}."
         )
     return labels
 
@@ -196,6 +222,13 @@ def split(batches: Batches, fraction: float) -> tuple[Batches, Batches | None]:
     ArgumentError
         Where `fraction` is not from 0 (no validation) to less than 1, or leaves a part empty.
     """
+    n = len(batches)
+    cut = cut_at(n, fraction)
+    return (batches.part(0, cut), batches.part(cut, n)) if cut else (batches, None)
+
+
+def cut_at(n: int, fraction: float) -> int:
+    """Return how many of n samples are trained on, 0 where none are held out; see `split`."""
     try:
         valid = 0 <= float(fraction) < 1
     except (TypeError, ValueError):
@@ -203,18 +236,18 @@ def split(batches: Batches, fraction: float) -> tuple[Batches, Batches | None]:
     if not valid:
         raise ArgumentError(f"validation_split is {fraction!r}; expected 0 <= split < 1")
     if not fraction:
-        return batches, None
-    n = len(batches)
+        return 0
     cut = int(n * (1 - fraction))
     if cut in (0, n):
         raise ArgumentError(
             f"validation_split={fraction} of {n} samples leaves {cut} to train on "
             f"and {n - cut} to validate with"
         )
-    return batches.part(0, cut), batches.part(cut, n)
+    return cut
 
 
-def permutation(seed: int, epoch: int, n: int) -> Order:
-    """Return the order of an epoch: a function of seed, epoch and number of samples."""
-    random = np.random.Generator(np.random.Philox(key=np.array([seed, epoch], np.uint64)))
-    return random.permutation(n)
+def permutation(seed: int, epoch: int, n: int, stream: int = 0) -> Order:
+    """Return the order of an epoch: a function of seed, epoch, number of samples and stream."""
+    key = np.array([seed, epoch], np.uint64)
+    counter = np.array([0, 0, 0, stream], np.uint64)
+    return np.random.Generator(np.random.Philox(counter=counter, key=key)).permutation(n)

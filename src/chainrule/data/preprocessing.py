@@ -73,7 +73,9 @@ class TablePreprocessing(Layer):
         """Columns of the matrix that comes out."""
         return sum(column.width for column in self.columns)
 
-    def __call__(self, inputs: Any, training: bool | None = None) -> Matrix:
+    def __call__(  # type: ignore[override]
+        self, inputs: Any, training: bool | None = None
+    ) -> Matrix:
         """Return the matrix for a table of any kind that `as_table` takes."""
         return self.call(inputs)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.data.batches import Batches
+from chainrule.data.source import Arrays
 from chainrule.dtypes import Array
 from chainrule.models.prepared import Prepared
 from chainrule.training import loop
@@ -141,7 +142,8 @@ class Batchwise(Prepared):
         batches = self._collect("predict_on_batch", x)
         trainer = self._any_trainer()
         self._build_for(batches.x)
-        outputs = loop.predict(trainer, batches, len(batches), CallbackList(), Progress(0))
+        source = Arrays(batches)
+        outputs = loop.predict(trainer, source, len(batches), CallbackList(), Progress(0))
         trainer.release()
         shaped: Array | list[Array] = self._model().shaped(outputs)
         return shaped

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from chainrule.data.batches import Batches
+from chainrule.data import iterables
+from chainrule.data.source import First, Source
 from chainrule.dtypes import Array
-from chainrule.models.batchwise import Batchwise, in_order
+from chainrule.errors import ArgumentError
+from chainrule.models.batchwise import in_order
+from chainrule.models.feeding import Call, Feeding
+from chainrule.models.memory import bytes_of
 from chainrule.models.prepared import WIDE, whole
 from chainrule.training import loop
 from chainrule.training.history import History
@@ -16,10 +19,16 @@ from chainrule.training.hooks import Callback, CallbackList, Logs
 from chainrule.training.progress import Progress, mode_of
 from chainrule.training.trainer import Trainer
 
+_ONCE = (
+    "a generator can be gone through but once, and more than one epoch is asked for\n"
+    "  fix: say how many batches are an epoch (steps_per_epoch), or pass a function that\n"
+    "       returns a new generator, which is called for each epoch"
+)
+
 Callbacks = Iterable[Callback] | Callback | None
 
 
-class Fitting(Batchwise):
+class Fitting(Feeding):
     """The half of `Model` that works on data; `Model` adds structure, weights and files."""
 
     history: History | None = None
@@ -30,9 +39,10 @@ class Fitting(Batchwise):
         optimizer: Any = "adam",
         loss: Any = None,
         *,
-        loss_weights: Sequence[float] | Mapping[str, float] | None = None,
+        loss_weights: float | Sequence[float] | Mapping[str, float] | None = None,
         metrics: Sequence[Any] | Mapping[str, Any] | None = None,
         weighted_metrics: Sequence[Any] | Mapping[str, Any] | None = None,
+        memory_limit: int | str | None = None,
     ) -> None:
         """Choose how the model learns: optimizer, loss, and what is measured on the way.
 
@@ -44,13 +54,18 @@ class Fitting(Batchwise):
             What is minimized; a callable takes ``(y_true, y_pred)`` and returns one loss a sample.
             For several outputs, a list in their order or a dict by their names; one alone counts
             for each. An output without a loss (``None``, or not named) is not trained.
-        loss_weights : sequence or mapping of float, optional
-            For several outputs, the factor of each loss in the sum that is minimized.
+        loss_weights : float, or sequence or mapping of them, optional
+            The factor of each loss in the sum that is minimized; for one output a number.
         metrics : sequence of str, Metric or callable, optional
             What is measured beside the loss. ``"accuracy"`` becomes the accuracy that fits the
             loss and the output. For several outputs, one or a list for each, in a list or by name.
         weighted_metrics : sequence, optional
             The same, but heeding `sample_weight` and `class_weight`.
+        memory_limit : int or str, optional
+            The bytes that training may take, or e.g. ``"64MB"``: the total of `memory`. Layers are
+            computed again for the backward pass as far as it takes, and the bits stay as they are;
+            where nothing helps, `fit` and `memory` raise a `MemoryLimitError` that says how much
+            is missing. It holds for the steps of `fit`, not for a `train_step` of your own.
 
         Raises
         ------
@@ -66,7 +81,13 @@ class Fitting(Batchwise):
         """
         # Everything that can fail comes first: a refused call leaves the model as it was.
         self._trainer = Trainer(
-            self._model(), optimizer, loss, metrics or (), weighted_metrics or (), loss_weights
+            self._model(),
+            optimizer,
+            loss,
+            metrics or (),
+            weighted_metrics or (),
+            loss_weights,
+            bytes_of(memory_limit),
         )
 
     def fit(
@@ -83,6 +104,8 @@ class Fitting(Batchwise):
         class_weight: Mapping[int, float] | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
     ) -> History:
@@ -98,28 +121,42 @@ class Fitting(Batchwise):
             Samples and targets: NumPy, lists, pandas, Polars, Arrow, torch. Read where they lie.
             For a model with several inputs or outputs, a list of them in order, or a dict by the
             names of its inputs and outputs; likewise `sample_weight` and `validation_data`.
+
+            Data larger than memory: memory maps; a path to ``.npy``, ``.npz``, Parquet or Arrow
+            files (`y` is then the name of the column to be learnt) or `data.open`; and what makes
+            batches ``(x, y)`` or ``(x, y, sample_weight)`` (then without `y`): a generator, a
+            function that returns one, any iterable, a PyTorch ``DataLoader``, an object with
+            ``__len__`` and ``__getitem__`` such as Keras's ``PyDataset``.
         batch_size : int, default 32
-            From 1 to all samples; the last batch of an epoch has what remains.
+            From 1 to all samples; the last batch of an epoch has what remains. Not for what makes
+            batches itself.
         epochs : int, default 1
             The number of the last epoch; with `initial_epoch` 0, how many are run.
         verbose : {"auto", 0, 1, 2}, default "auto"
-            0 silent, 1 a live line (in a terminal), 2 a line an epoch; "auto" is 1 in a terminal,
-            else 2.
+            0 silent, 1 a live line (in a terminal or a notebook), 2 a line an epoch, and one a
+            minute where it takes longer; "auto" is 1 in a terminal or a notebook, else 2.
         callbacks : iterable of Callback, optional
             Called on the way.
         validation_split : float, default 0
             This share of the samples, from the end, is held out and evaluated after each epoch.
         validation_data : tuple ``(x, y)`` or ``(x, y, sample_weight)``, optional
-            Evaluated after each epoch; has precedence over `validation_split`.
+            Evaluated after each epoch; has precedence over `validation_split`. Or anything else
+            that `x` may be.
         shuffle : bool, default True
             Whether each epoch visits the samples in another order, which is a function of the
-            model's seed and the epoch.
+            model's seed and the epoch; of a ``PyDataset``, the batches. What an iterable yields
+            comes in its own order.
         class_weight : mapping of int to float, optional
             A factor for the loss of each class's samples.
         sample_weight : array_like, optional
             A factor for the loss of each sample.
         initial_epoch : int, default 0
             Where counting starts, to continue an earlier run.
+        steps_per_epoch : int, optional
+            Batches of an epoch, which goes on where the one before ended; by default all. Needed
+            for generators that do not end, and for more than one epoch of a generator.
+        validation_steps : int, optional
+            Batches of a validation: the first ones, but of a generator those that come next.
         validation_batch_size : int, optional
             Samples at a time in validation.
         validation_freq : int or sequence of int, default 1
@@ -156,32 +193,42 @@ class Fitting(Batchwise):
         2
         """
         trainer = self._compiled_trainer("fit")
-        size = whole("batch_size", 32 if batch_size is None else batch_size)
-        batches = self._collect_targets("fit", x, y, sample_weight, class_weight)
-        training, validation = self._training(batches, validation_split, validation_data)
+        last, begin = whole("epochs", epochs, 0), whole("initial_epoch", initial_epoch, 0)
+        if steps_per_epoch is None and last - begin > 1 and iterables.is_once(x):
+            raise ArgumentError(_ONCE)
+        call = Call.of_fit(batch_size, steps_per_epoch, class_weight)
+        checked = Call.of_validation(validation_batch_size, validation_steps)
+        size = 32 if call.batch_size is None else call.batch_size
+        wide = checked.size(self._wide(None, size))
+        share = validation_split if validation_data is None else 0.0
+        training, validation = self._sources(call, x, y, sample_weight, size, share)
+        if validation_data is not None:
+            validation = self._held_out(validation_data, checked, wide, y)
+        elif validation is not None and checked.steps is not None:
+            validation = First(validation, checked.steps, wide)
         schedule = loop.Schedule(
-            batch_size=min(size, len(training)),
-            epochs=whole("epochs", epochs, 0),
-            initial_epoch=whole("initial_epoch", initial_epoch, 0),
+            batch_size=training.batch(size),
+            epochs=last,
+            initial_epoch=begin,
             shuffle=bool(shuffle),
-            validation_batch_size=self._wide(validation_batch_size, size),
+            validation_batch_size=wide,
             validation_freq=_frequency(validation_freq),
         )
-        self._build_for(training.x)
+        self._build_for(training.sample.x)
         return self._run_fit(trainer, training, validation, schedule, callbacks, mode_of(verbose))
 
     def _run_fit(
         self,
         trainer: Trainer,
-        training: Batches,
-        validation: Batches | None,
+        training: Source,
+        validation: Source | None,
         schedule: loop.Schedule,
         callbacks: Callbacks,
         mode: int,
     ) -> History:
         """Run the loop with its callbacks; the history is filled in even if it is interrupted."""
         history = History()
-        steps = -(-len(training) // schedule.batch_size)
+        steps = training.steps(schedule.batch_size)
         params = {"epochs": schedule.epochs, "steps": steps, "verbose": mode}
         hooks = CallbackList([*CallbackList(callbacks).callbacks, history], self._model(), params)
         self.history, self.stop_training = history, False
@@ -196,6 +243,7 @@ class Fitting(Batchwise):
         batch_size: int | None = None,
         verbose: str | int = "auto",
         sample_weight: Any = None,
+        steps: int | None = None,
         callbacks: Callbacks = None,
         return_dict: bool = False,
     ) -> float | list[float] | Logs:
@@ -208,14 +256,16 @@ class Fitting(Batchwise):
         Parameters
         ----------
         x, y : array_like
-            Samples and targets.
+            Samples and targets, of all kinds that `fit` takes.
         batch_size : int, optional
             Samples at a time; the result does not depend on it beyond rounding. By default as many
-            as run fast (256).
+            as run fast (256), or 32 where `steps` are counted.
         verbose : {"auto", 0, 1, 2}, default "auto"
             As in `fit`.
         sample_weight : array_like, optional
             A factor for the loss of each sample.
+        steps : int, optional
+            Only so many batches, the first ones; needed for generators that do not end.
         callbacks : iterable of Callback, optional
             Called on the way.
         return_dict : bool, default False
@@ -242,14 +292,15 @@ class Fitting(Batchwise):
         1.0
         """
         trainer = self._compiled_trainer("evaluate")
-        batches = self._collect_targets("evaluate", x, y, sample_weight)
-        size = self._wide(batch_size)
-        self._build_for(batches.x)
+        call = Call.of("evaluate", batch_size, steps)
+        size = call.size(self._wide(None))
+        source = self._source(call, x, y, sample_weight, size)
+        self._build_for(source.sample.x)
         hooks = CallbackList(callbacks, self._model(), {"verbose": verbose})
         trainer.refresh()
         try:
             with Progress(mode_of(verbose), title="evaluate") as progress:
-                logs = loop.measure(trainer, batches, size, hooks, progress)
+                logs = loop.measure(trainer, source, size, hooks, progress)
                 progress.end(logs)
         finally:
             trainer.release()
@@ -260,6 +311,7 @@ class Fitting(Batchwise):
         x: Any,
         batch_size: int | None = None,
         verbose: str | int = "auto",
+        steps: int | None = None,
         callbacks: Callbacks = None,
     ) -> Array | list[Array]:
         """Return the model's output for each sample.
@@ -271,11 +323,14 @@ class Fitting(Batchwise):
         Parameters
         ----------
         x : array_like
-            Samples; a NaN in one makes that row of the result NaN.
+            Samples, of all kinds that `fit` takes (of batches only the first part is used); a NaN
+            in one makes that row of the result NaN.
         batch_size : int, optional
-            Samples at a time; by default as many as run fast (256).
+            Samples at a time; by default as many as run fast (256), or 32 with `steps`.
         verbose : {"auto", 0, 1, 2}, default "auto"
-            As in `fit`; only a terminal is shown anything.
+            As in `fit`; only a terminal or a notebook is shown anything.
+        steps : int, optional
+            Only so many batches, the first ones; needed for generators that do not end.
         callbacks : iterable of Callback, optional
             Called on the way.
 
@@ -298,15 +353,16 @@ class Fitting(Batchwise):
         (8, 3)
         """
         trainer = self._any_trainer()
-        batches = self._collect("predict", x)
-        size = WIDE if batch_size is None else whole("batch_size", batch_size)
-        self._build_for(batches.x)
+        call = Call.of("predict", batch_size, steps)
+        size = call.size(WIDE)
+        source = self._source(call, x, None, None, size)
+        self._build_for(source.sample.x)
         hooks = CallbackList(callbacks, self._model(), {"verbose": verbose})
-        mode = 1 if mode_of(verbose) == 1 and sys.stdout.isatty() else 0
+        mode = 1 if mode_of(verbose) == 1 else 0
         trainer.refresh()
         try:
             with Progress(mode, title="predict") as progress:
-                outputs = loop.predict(trainer, batches, size, hooks, progress)
+                outputs = loop.predict(trainer, source, size, hooks, progress)
         finally:
             trainer.release()
         shaped: Array | list[Array] = self._model().shaped(outputs)

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from chainrule.data.arrays import as_array
-from chainrule.data.batches import Batches, collect, collect_many, split, with_class_weight
+from chainrule.data.batches import Batches, collect, collect_many, with_class_weight
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError, DataError, NotBuiltError
+from chainrule.errors import ArgumentError, DataError, MissingMethodError, NotBuiltError
 from chainrule.graph.symbol import filled
-from chainrule.layers import Layer
 from chainrule.models.named import arranged, form_of, weights_of
+from chainrule.models.own_steps import OwnSteps
 from chainrule.training.outputs import Losses
+from chainrule.training.own_step import overridden, own_loss
 from chainrule.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
 WIDE = 256
 
 
-class Prepared(Layer):
+class Prepared(OwnSteps):
     """Holds the trainer, and makes batches of what users pass."""
-
-    _trainer: Trainer | None = None
 
     def _model(self) -> Model:
         """Return this object, which is a `Model` once it is made."""
@@ -36,7 +35,7 @@ class Prepared(Layer):
 
     def _compiled_trainer(self, call: str) -> Trainer:
         """Return the trainer of a compiled model."""
-        if self._trainer is None or self._trainer.loss is None:
+        if self._trainer is None or (self._trainer.loss is None and not own_loss(self)):
             raise NotBuiltError(
                 f"{call} needs to know the loss: call compile(optimizer=..., loss=...) first"
             )
@@ -111,31 +110,21 @@ class Prepared(Layer):
         class_weight: Mapping[int, float] | None = None,
     ) -> Batches:
         """Return checked batches with targets."""
-        if y is None:
+        if y is None and not own_loss(self):
             raise DataError(f"{call} needs targets: pass y")
         return with_class_weight(self._collect(call, x, y, weights), class_weight)
 
-    def _validation(self, data: Any) -> Batches:
-        """Return the batches of the argument `validation_data`."""
-        if not isinstance(data, tuple | list) or len(data) not in (2, 3):
-            raise ArgumentError(
-                "validation_data must be (x, y) or (x, y, sample_weight), "
-                f"not {type(data).__name__}"
-            )
-        return self._collect_targets("fit as validation_data", *data)
-
-    def _training(
-        self, batches: Batches, fraction: float, validation_data: Any
-    ) -> tuple[Batches, Batches | None]:
-        """Return what to train on and what to validate with."""
-        if validation_data is not None:
-            return batches, self._validation(validation_data)
-        return split(batches, fraction)
-
     def _build_for(self, x: Array) -> None:
-        """Make the weights, where the shape of the samples was not known before."""
-        if not self.built:
+        """Make the weights, where the shape of the samples was not known before; a class that is
+        trained by its own step alone need not say what its output is."""
+        if self.built:
+            return
+        try:
             self.build((None, *x.shape[1:]))
+        except MissingMethodError:
+            if not overridden(self, "train"):
+                raise
+        else:
             self.built = True
 
     def _wide(self, asked: int | None, least: int = 32) -> int:

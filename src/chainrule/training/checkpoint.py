@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from chainrule.data.source import Source
 from chainrule.dtypes import Array
 from chainrule.errors import FileError
 from chainrule.graph import Variable
@@ -24,6 +25,8 @@ from chainrule.training.trainer import Trainer
 
 _ROWS = 64  # samples of which the fingerprint holds the content
 _ARRAY = "$array"
+# What a state that does not hold together can raise when it is followed.
+_WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
 def capture(run: Run, epoch: int, batch: int) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -36,6 +39,8 @@ def capture(run: Run, epoch: int, batch: int) -> tuple[dict[str, Array], dict[st
         "seed": run.trainer.seed,
         "stopping": run.stopping,
         "logs": run.logs,
+        # Of what can only be read on, as much is dropped as was used before.
+        "passes": [source.passes for source in _sources(run)],
     }
     words["callbacks"] = [
         [type(c).__name__, _packed(c.get_state(), arrays)] for c in _stateful(run)
@@ -44,12 +49,13 @@ def capture(run: Run, epoch: int, batch: int) -> tuple[dict[str, Array], dict[st
 
 
 def restore(run: Run, arrays: Mapping[str, Array], words: Mapping[str, Any]) -> None:
-    """Make the run go on from a state, all of which is checked before any of it is used.
+    """Make the run go on from a state, whose weights are used once all of it has been checked.
 
     Raises
     ------
     FileError
-        Where the state is of other variables or callbacks than the run has; it stays as it was.
+        Where the state is of other variables or callbacks than the run has; its variables stay as
+        they were.
     """
     variables = variables_of(run.trainer)
     stateful = _stateful(run)
@@ -60,16 +66,24 @@ def restore(run: Run, arrays: Mapping[str, Array], words: Mapping[str, Any]) -> 
         states = [_unpacked(state, arrays) for _, state in words["callbacks"]]
         place = [int(words[k]) for k in ("epoch", "batch", "order", "seed")]
         logs = {str(k): float(v) for k, v in words["logs"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        passes = [int(n) for n in words["passes"]]
+        stopping = bool(words["stopping"])
+        for callback, state in zip(stateful, states, strict=True):
+            callback.set_state(state)
+    except _WRONG as error:
         if isinstance(error, FileError):
             raise
         raise FileError(f"does not hold the state of a run: {error!r}") from error
     for variable, array in zip(variables.values(), stored, strict=True):
         variable.assign(array)
     run.epoch, run.batch, run.trainer.epoch, run.trainer.seed = place
-    run.logs, run.trainer.model.stop_training = logs, bool(words["stopping"])
-    for callback, state in zip(stateful, states, strict=True):
-        callback.set_state(state)
+    run.logs, run.trainer.model.stop_training = logs, stopping
+    for source, count in zip(_sources(run), passes, strict=False):
+        source.passes = count
+
+
+def _sources(run: Run) -> list[Source]:
+    return [run.training] if run.validation is None else [run.training, run.validation]
 
 
 def _stateful(run: Run) -> list[Callback]:
@@ -79,7 +93,7 @@ def _stateful(run: Run) -> list[Callback]:
 def variables_of(trainer: Trainer) -> dict[str, Variable]:
     """Return all that a step reads and writes, numbered: names count what a process has made."""
     sums = [trainer.loss_sum, trainer.samples]
-    sums += [v for metric in trainer.all_metrics for v in metric.state()]
+    sums += [v for metric in trainer.measuring() for v in metric.state()]
     return {f"state/{i:03}": v for i, v in enumerate([*trainer.state(), *sums])}
 
 
@@ -123,29 +137,18 @@ def _unpacked(value: Any, arrays: Mapping[str, Array]) -> Any:
 def fingerprint(run: Run) -> dict[str, str]:
     """Return what a run must share with another to go on from its state, by name."""
     trainer, schedule = run.trainer, run.schedule
-    leaves = list(_leaves(vars(run.training)))
+    leaves = list(run.training.sample.arrays().values())
     measured = [trainer.loss, *trainer.all_metrics]
     return {
         "architecture": _digest([_described(trainer.model), _shapes(trainer.model)]),
         "optimizer": _text(_optimizer(trainer)),
         "loss and metrics": ", ".join(str(getattr(m, "name", m)) for m in measured),
-        "number of samples": str(len(run.training)),
         "samples": ", ".join(f"{a.dtype}{list(a.shape[1:])}" for a in leaves),
         "content of the samples": _content(leaves),
         "batch_size": str(schedule.batch_size),
         "shuffle": str(schedule.shuffle),
+        **run.training.about(),
     }
-
-
-def _leaves(value: Any) -> Iterator[Array]:
-    if isinstance(value, np.ndarray):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _leaves(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _leaves(part)
 
 
 def _content(leaves: list[Array]) -> str:

@@ -71,7 +71,7 @@ def _not_finite(key: str, batches: Batches, rows: Rows) -> DataError:
     value = array[row][place] if place else array[row]
     what = "nan" if np.isnan(value) else f"{value}"
     more = "" if np.isnan(value) or np.isinf(value) else ", which does not fit float32,"
-    lines = [f"{name} is {what}{more} in row {batches.first + row}{_position(place)}."]
+    lines = [f"{name} is {what}{more} in {batches.place(row)}{_position(place)}."]
     lines.append(f"  {name:<3}: {batches.given(array)}   the data given to {batches.source}")
     lines.append("  fix: remove such rows, or fill in what is missing, before training")
     return DataError("\n".join(lines))
@@ -86,7 +86,7 @@ def _not_a_label(key: str, batches: Batches, rows: Rows, classes: int) -> DataEr
 
     row, place = _first(y, rows, wrong)
     value = "out of range" if y is None or row is None else y[row][place] if place else y[row]
-    where = f"row {batches.first + (row or 0)} of {name}"
+    where = batches.place(row or 0) + ("" if batches.where else f" of {name}")
     lines = [f"label {value} in {where} is not one of the classes."]
     lines.append(f"  expected: whole numbers from 0 to {classes - 1}")
     lines.append(f"  because : the model's last layer has {classes} outputs, one a class")

@@ -44,7 +44,7 @@ class Gradients:
         self.run = run
         trainer = copy.copy(run.trainer)
         trainer.optimizer = self.recorder = Recorder()
-        layout = layout_of("train", run.schedule.batch_size, run.training)
+        layout = layout_of("train", _batch(run), run.training.sample)
         self.step = build(trainer, layout)
 
     def now(self) -> dict[str, Array]:
@@ -52,9 +52,13 @@ class Gradients:
         # A step of training draws numbers, counts, and moves averages: all of it is put back.
         held = [(v, v.numpy()) for v in variables_of(self.run.trainer).values()]
         try:
-            self.step.run(self.run.training, 0, 1)
+            self.step.run(self.run.training.sample, 0, 1)
         finally:
             self.step.release()
             for variable, value in held:
                 variable.value[...] = value
         return {name: variable.numpy() for name, variable in self.recorder.found.items()}
+
+
+def _batch(run: Run) -> int:
+    return min(run.schedule.batch_size, len(run.training.sample))

@@ -1,0 +1,191 @@
+"""Training from disk beside training from memory: rate and resident memory.
+
+    python -m benchmarks.large_table --gigabytes 20
+    python -m benchmarks.large_table --kind parquet --gigabytes 2
+
+A table of 784 float32 numbers and a label a row is written (and removed again), read once so that
+the page cache holds it, and gone through by two networks: from the file, and, for the rate, a part
+of it as arrays. Each run is a process of its own, so that its memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+FEATURES, CLASSES = 784, 10
+NETWORKS = {"784-128-10": (128,), "784-512-512-10": (512, 512)}
+_ROWS = 16384
+_PART_BYTES = 1 << 31  # of the table that is also trained on from memory
+_MEGABYTE = 1 << 20
+
+
+def chunks(rows: int):
+    """Yield the rows of the table, some thousand at a time."""
+    draw = np.random.default_rng(0)
+    for first in range(0, rows, _ROWS):
+        n = min(_ROWS, rows - first)
+        x = draw.random((n, FEATURES), np.float32)
+        yield x, (x[:, :CLASSES].argmax(1)).astype(np.int64)
+
+
+def write_npy(folder: Path, rows: int) -> None:
+    """Write the table as two memory maps."""
+    x = np.lib.format.open_memmap(folder / "x.npy", "w+", np.float32, (rows, FEATURES))
+    y = np.lib.format.open_memmap(folder / "y.npy", "w+", np.int64, (rows,))
+    first = 0
+    for a, b in chunks(rows):
+        x[first : first + len(a)], y[first : first + len(b)] = a, b
+        first += len(a)
+
+
+def write_parquet(folder: Path, rows: int) -> None:
+    """Write the table as a Parquet file, its features as one column of vectors."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    vector = pa.list_(pa.float32(), FEATURES)
+    schema = pa.schema([("features", vector), ("label", pa.int64())])
+    with pq.ParquetWriter(
+        folder / "t.parquet", schema, compression="none", use_dictionary=False
+    ) as file:
+        for x, y in chunks(rows):
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(x.reshape(-1)), FEATURES)
+            file.write_table(pa.table([vectors, pa.array(y)], schema=schema))
+
+
+def status() -> dict[str, int]:
+    """Return the lines of the process's memory, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    pairs = (line.split() for line in lines if line.startswith(("Vm", "Rss")))
+    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in pairs}
+
+
+class Watch(threading.Thread):
+    """Looks at the resident memory a hundred times a second and keeps the most."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak: dict[str, int] = {}
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(0.01):
+            now = status()
+            for name in ("VmRSS", "RssAnon", "RssFile"):
+                self.peak[name] = max(self.peak.get(name, 0), now[name])
+
+
+def given(where: str, kind: str, folder: Path, rows: int):
+    """Return x and y of `fit`: the files, or the first rows as arrays."""
+    from chainrule import data
+
+    if kind == "parquet" and where == "disk":
+        return data.open(folder / "t.parquet", target="label", features="features"), None
+    if where == "disk":
+        return np.load(folder / "x.npy", mmap_mode="r"), np.load(folder / "y.npy", mmap_mode="r")
+    parts = list(chunks(rows))
+    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
+
+
+def network(units):
+    """Return a compiled perceptron with hidden layers of so many units."""
+    from chainrule.layers import Dense, Input
+    from chainrule.models import Sequential
+
+    hidden = [Dense(n, activation="relu") for n in units]
+    model = Sequential([Input((FEATURES,)), *hidden, Dense(CLASSES, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def work(asked: dict) -> dict:
+    """Train for an epoch and a bit; return the rate and the memory."""
+    model = network(NETWORKS[asked["network"]])
+    x, y = given(asked["where"], asked["kind"], Path(asked["folder"]), asked["rows"])
+    model.fit(np.zeros((512, FEATURES), np.float32), np.zeros(512, np.int64), 128, 1, 0)
+    before, watch, rates, costs = status()["VmRSS"], Watch(), [], []
+    watch.start()
+    for _ in range(asked["rounds"]):
+        began, worked = time.perf_counter(), time.process_time()
+        model.fit(x, y, batch_size=128, epochs=1, verbose=0)
+        rates.append(asked["rows"] / (time.perf_counter() - began))
+        costs.append(asked["rows"] / (time.process_time() - worked))
+    watch.over.set()
+    watch.join()
+    plan = model.memory(128).total
+    peak = {name: n / _MEGABYTE for name, n in watch.peak.items()}
+    beyond = (status()["VmHWM"] - before - plan) / _MEGABYTE
+    return {"rate": max(rates), "of work": max(costs), "beyond": beyond,
+            "before": before / _MEGABYTE, "plan": plan / _MEGABYTE, **peak}  # fmt: skip
+
+
+def ask(**asked) -> dict:
+    """Return the answer of a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.large_table", "--work", json.dumps(asked)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(answer.splitlines()[-1])
+
+
+def read(folder: Path) -> None:
+    """Read the files once: from then on the page cache holds them, if it is large enough."""
+    buffer = bytearray(1 << 24)
+    for path in folder.iterdir():
+        with open(path, "rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+
+
+def table(folder: Path, kind: str, rows: int, rounds: int) -> None:
+    """Print a line for each network and way, and whether the demands are met."""
+    part = min(rows, _PART_BYTES // (4 * FEATURES))
+    for name in NETWORKS:
+        asked = {"kind": kind, "folder": str(folder), "network": name}
+        memory, disk = {"rate": 0.0}, {"rate": 0.0}
+        for _ in range(rounds):  # in turn, the best of each: other work on the machine passes by
+            for where, n in (("memory", part), ("disk", rows)):
+                found = ask(**asked, where=where, rows=n, rounds=2 if n == part else 1)
+                best = memory if where == "memory" else disk
+                best.update({k: max(v, best.get(k, 0.0)) for k, v in found.items()})
+        share, work_share = disk["rate"] / memory["rate"], disk["of work"] / memory["of work"]
+        print(f"{name:<16} from memory {memory['rate']:>10,.0f} rows/s   "
+              f"from {kind} {disk['rate']:>10,.0f} rows/s   {share:6.1%}, "
+            f"{work_share:.1%} a second of processor time"
+              f"{'' if share >= 0.9 else '   (below 90 %)'}")  # fmt: skip
+        print(f"{'':<16} memory before {disk['before']:.0f} MB, plan {disk['plan']:.0f} MB, peak "
+              f"{disk['VmRSS']:.0f} MB (anonymous {disk['RssAnon']:.0f}, of files "
+              f"{disk['RssFile']:.0f}): {disk['beyond']:.0f} MB beyond the plan"
+              f"{'' if disk['beyond'] <= 512 else '   (above 512 MB)'}", flush=True)  # fmt: skip
+
+
+def main() -> None:
+    """Write the table, measure, remove it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gigabytes", type=float, default=2.0)
+    parser.add_argument("--kind", choices=["npy", "parquet"], default="npy")
+    parser.add_argument("--rounds", type=int, default=2, help="processes of each way")
+    parser.add_argument("--folder", type=Path, help="where to write; by default a temporary folder")
+    parser.add_argument("--work", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        print(json.dumps(work(json.loads(options.work))))
+        return
+    rows = int(options.gigabytes * 1e9 / (4 * FEATURES + 8))
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        write = write_npy if options.kind == "npy" else write_parquet
+        print(f"{rows:,} rows, {options.gigabytes:g} GB as {options.kind}", flush=True)
+        write(Path(folder), rows)
+        read(Path(folder))
+        table(Path(folder), options.kind, rows, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
