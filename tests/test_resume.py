@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import signal
@@ -17,8 +16,9 @@ import warnings
 import numpy as np
 import pytest
 
+import fuzz_mutations
 from chainrule import callbacks as cb
-from chainrule.errors import ArgumentError, ChainruleError, FileError
+from chainrule.errors import ArgumentError, FileError
 from chainrule.layers import BatchNormalization, Dense, Dropout, Flatten, Input
 from chainrule.losses import SparseCategoricalCrossentropy
 from chainrule.models import Sequential, container, load_model
@@ -285,25 +285,10 @@ def test_the_names_of_layers_do_not_matter(tmp_path):
 
 
 def mutations(content, count, seed):
-    """Yield flipped bits, cuts, blanked and repeated parts of a file."""
+    """Yield damaged contents of a file."""
     choose = random.Random(seed)
-    while count:
-        kind, at = choose.randrange(4), choose.randrange(len(content))
-        end = at + choose.randrange(1, 600)
-        if kind == 0:
-            at = choose.choice([at, at % 400])
-            changed = content[:at] + bytes([content[at] ^ 1 << choose.randrange(8)])
-            changed += content[at + 1 :]
-        elif kind == 1:
-            changed = content[:at]
-        elif kind == 2:
-            blank = choose.choice([b"\0", b"\xff"]) * len(content[at:end])
-            changed = content[:at] + blank + content[end:]
-        else:
-            changed = content[:end] + content[at:]
-        if changed != content:
-            count -= 1
-            yield changed
+    for _ in range(count):
+        yield fuzz_mutations.of_bytes(content, choose)
 
 
 def test_a_damaged_backup_gives_way_to_the_one_before(tmp_path):
@@ -454,78 +439,12 @@ def model_file(folder):
     return folder / "m.chainrule"
 
 
-def test_mutated_model_files_are_errors(tmp_path):
-    path = model_file(tmp_path)
-    content = path.read_bytes()
-    for changed in mutations(content, 3000, seed=7):
-        path.write_bytes(changed)
-        with pytest.raises(FileError):
-            load_model(path)
-
-
-def test_a_damaged_file_takes_no_memory(tmp_path):
-    path = tmp_path / "m.chainrule"
-    big = Sequential([Input((300,)), Dense(700)])
-    big.save(path)
-    content = path.read_bytes()
-    tracemalloc.start()
-    for changed in mutations(content, 12, seed=8):
-        path.write_bytes(changed)
-        tracemalloc.reset_peak()
-        before = tracemalloc.get_traced_memory()[0]
-        with pytest.raises(FileError):
-            load_model(path)
-        assert tracemalloc.get_traced_memory()[1] - before < 2 * len(changed) + 50_000
-    tracemalloc.stop()
-
-
 def signed(header, arrays):
     """Return a file whose checksum fits, whatever it says."""
     begin = b'{"__metadata__":{"sha256":"'
     text = begin + b"0" * 64 + header[len(begin) + 64 :] + arrays
     content = len(header).to_bytes(8, "little") + text
     return content.replace(b"0" * 64, hashlib.sha256(content).hexdigest().encode(), 1)
-
-
-STRANGE = [None, -1, 0, 2**40, 10**400, 1.5, float("nan"), "", "os.system", "é", [], {}, [[]],
-           True, "relu", ["F32"], {"class_name": "Dense", "config": {}}, [1] * 40]  # fmt: skip
-
-
-def strange(value, choose):
-    """Return the JSON value with one part of it replaced by something else, or removed."""
-    if isinstance(value, str) and value[:1] == "{":
-        return json.dumps(strange(json.loads(value), choose))
-    if isinstance(value, dict | list) and value and choose.random() < 0.9:
-        copy = value.copy()
-        keys = list(copy) if isinstance(copy, dict) else range(len(copy))
-        key = choose.choice(keys)
-        if choose.random() < 0.1:
-            del copy[key]
-        else:
-            copy[key] = strange(copy[key], choose)
-        return copy
-    return choose.choice(STRANGE)
-
-
-def test_files_that_lie_with_a_checksum_that_fits(tmp_path):
-    path = model_file(tmp_path)
-    content = path.read_bytes()
-    size = int.from_bytes(content[:8], "little")
-    header, arrays = json.loads(content[8 : 8 + size]), content[8 + size :]
-    choose = random.Random(11)
-    refused = 0
-    for _ in range(1500):
-        lie = strange(header, choose)
-        if not isinstance(lie, dict) or not isinstance(lie.get("__metadata__"), dict):
-            continue
-        lie["__metadata__"] = {"sha256": "0" * 64, **lie["__metadata__"]}
-        text = json.dumps({"__metadata__": lie.pop("__metadata__"), **lie}, separators=(",", ":"))
-        path.write_bytes(signed(text.encode(), arrays))
-        try:
-            load_model(path)
-        except ChainruleError:
-            refused += 1
-    assert refused > 900
 
 
 @pytest.mark.parametrize("units", [10**7, 2**33, 2**40, 10**400])

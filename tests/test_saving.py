@@ -2,10 +2,12 @@
 
 import json
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
 
+from chainrule import ops
 from chainrule.errors import FileError
 from chainrule.layers import (
     CategoryEncoding,
@@ -234,3 +236,67 @@ def test_a_model_that_takes_text_still_does_after_loading(tmp_path):
     assert np.array_equal(loaded.predict_on_batch(words), expected)
     assert np.allclose(np.asarray(loaded(words.tolist())), expected, atol=1e-6)
     assert loaded.predict([["purple"]], verbose=0).shape == (1, 2)
+
+
+def told_otherwise(path, change, compiled=None):
+    """Change what the file says of the model's layers, or of how it was compiled."""
+    arrays, about = container.read(path)
+    described = json.loads(about["model"])
+    change(described["config"])
+    about["model"] = json.dumps(described)
+    if compiled is not None:
+        about["compile"] = json.dumps(json.loads(about["compile"]) | compiled)
+    container.write(path, arrays, about)
+
+
+def refused_within(path, nbytes):
+    tracemalloc.start()
+    with pytest.raises(FileError, match=r"far more memory than its file|cannot hold"):
+        load_model(path)
+    assert tracemalloc.get_traced_memory()[1] < nbytes
+    tracemalloc.stop()
+
+
+X_THEN = {"symbol": 0}
+
+
+@pytest.mark.parametrize(
+    ("function", "args"),
+    [
+        ("eye", [20_000]),
+        ("tri", [20_000]),
+        ("arange", [2**27]),
+        ("arange", [0, 1, 1e-9]),
+        ("linspace", [0, 1, 2**27]),
+        ("linspace", [0, X_THEN, 2**27]),
+        ("repeat", [X_THEN, [2**27, 1, 1], 1]),
+        ("diff", [X_THEN, 10**8]),
+        ("add", [X_THEN, {"array": [1], "dtype": "U500000000"}]),
+    ],
+)
+def test_operations_cannot_ask_for_more_memory_than_the_file_has(tmp_path, function, args):
+    x, path = Input((3,)), tmp_path / "m.chainrule"
+    Model(x, ops.relu(x)).save(path)
+
+    def change(config):
+        config["layers"][0]["config"].update(function=function, args=args)
+
+    told_otherwise(path, change)
+    refused_within(path, 2e6)
+
+
+@pytest.mark.parametrize("name", ["sparsemax", "unstack"])
+def test_sizes_of_inputs_cannot_either(tmp_path, name):
+    x, path = Input((3,)), tmp_path / "m.chainrule"
+    found = ops.sparsemax(x) if name == "sparsemax" else ops.unstack(x, axis=1)[0]
+    Model(x, found).save(path)
+    told_otherwise(path, lambda config: config["entries"][0].update(shape=[2**27]))
+    refused_within(path, 2e6)
+
+
+def test_metrics_cannot_either(tmp_path):
+    path = tmp_path / "m.chainrule"
+    network().save(path)
+    wide = {"metrics": [{"class_name": "AUC", "config": {"num_thresholds": 2**30}}]}
+    told_otherwise(path, lambda config: None, wide)
+    refused_within(path, 2e6)

@@ -21,7 +21,8 @@ class ModelCheckpoint(Monitor):
     filepath : path-like
         Where to; names in braces are filled in with the epoch (from 1), the batch (from 1, where
         `save_freq` is a number) and the logs, e.g. ``"{epoch:02d}-{val_loss:.2f}.chainrule"``.
-        Folders that are missing are made.
+        Folders that are missing are made. Names that end in ``.keras``, ``.h5`` and
+        ``.weights.h5`` (weights alone) make Keras's own files, without the optimizer.
     monitor : str, default "val_loss"
         The number that says which model is best, one of the names in the history.
     verbose : {0, 1}, default 0
@@ -126,7 +127,8 @@ class ModelCheckpoint(Monitor):
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"cannot make the folder {str(path.parent)!r}: {error}") from error
-        (self.model.save_weights if self.save_weights_only else self.model.save)(path)
+        alone = self.save_weights_only or path.name.lower().endswith(".weights.h5")
+        (self.model.save_weights if alone else self.model.save)(path)
         self._say(epoch, f"model written to {path}")
 
     def _improved(self, epoch: int, logs: Logs) -> bool:

@@ -31,6 +31,17 @@ _DTYPES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
+# What files of others hold besides; bfloat16 is read as float32.
+_FOREIGN = {
+    **_DTYPES,
+    "F16": "float16",
+    "BF16": "uint16",
+    "I8": "int8",
+    "I16": "int16",
+    "U16": "uint16",
+    "U32": "uint32",
+    "U64": "uint64",
+}
 _NAMES = {name: code for code, name in _DTYPES.items()}
 _BLANK = "0" * 64
 _BEGIN = b'{"__metadata__":{"sha256":"'
@@ -146,14 +157,51 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]
     FileError
         For a file that is missing, cut off, changed, or of another kind.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise FileError(f"cannot read {os.fspath(path)!r}: {error.strerror or error}") from error
+    content = _content(path)
     try:
         return _parsed(content)
     except FileError as error:
         raise FileError(f"{os.fspath(path)!r} {error}") from None
+
+
+def _content(path: str | os.PathLike[str]) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise FileError(f"cannot read {os.fspath(path)!r}: {error.strerror or error}") from error
+
+
+def read_foreign(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Return the arrays of a safetensors file of another program, which has no checksum.
+
+    Raises
+    ------
+    FileError
+        For a file that is missing, cut off, damaged, or of another kind.
+    """
+    content = _content(path)
+    size = int.from_bytes(content[:8], "little")
+    try:
+        if len(content) < 10 or not 2 <= size <= len(content) - 8 or content[8:9] != b"{":
+            raise FileError("is not a safetensors file, or cut off")
+        entries = _entries(content[8 : 8 + size])
+        entries.pop("__metadata__", None)
+        entries = dict(sorted(entries.items(), key=_begin))
+        end = _check_places(entries, _FOREIGN)
+        if 8 + size + end != len(content):
+            raise FileError(f"is damaged: it has {len(content)} bytes, not {8 + size + end}")
+    except FileError as error:
+        raise FileError(f"{os.fspath(path)!r} {error}") from None
+    return {n: _array(content, 8 + size, e, _FOREIGN) for n, e in entries.items()}
+
+
+def _begin(item: tuple[str, Any]) -> tuple[int, int]:
+    """Return where an array lies, for sorting; the checks come after."""
+    try:
+        begin, end = item[1]["data_offsets"]
+        return int(begin), int(end)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return -1, -1
 
 
 def _parsed(content: bytes) -> tuple[dict[str, Array], dict[str, str]]:
@@ -186,7 +234,7 @@ def _check_digest(content: bytes) -> None:
 
 def _entries(head: bytes) -> dict[str, Any]:
     try:
-        entries = json.loads(head)
+        entries = json.loads(head, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise FileError("is damaged or not a chainrule file: its header is not JSON") from None
     if not isinstance(entries, dict):
@@ -194,12 +242,19 @@ def _entries(head: bytes) -> dict[str, Any]:
     return entries
 
 
-def _check_places(entries: Mapping[str, Any]) -> int:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _check_places(entries: Mapping[str, Any], kinds: Mapping[str, str] = _DTYPES) -> int:
     """Return the bytes of all arrays, which must follow each other without gap or overlap."""
     end = 0
     for name, entry in entries.items():
         try:
-            width = np.dtype(_DTYPES[entry["dtype"]]).itemsize
+            width = np.dtype(kinds[entry["dtype"]]).itemsize
             shape, (begin, stop) = entry["shape"], entry["data_offsets"]
             fits = all(type(n) is int and n >= 0 for n in (*shape, begin, stop))
             fits = fits and type(shape) is list and len(shape) <= _MOST_AXES
@@ -213,9 +268,15 @@ def _check_places(entries: Mapping[str, Any]) -> int:
     return end
 
 
-def _array(content: bytes, base: int, entry: Mapping[str, Any]) -> Array:
+def _array(
+    content: bytes, base: int, entry: Mapping[str, Any], kinds: Mapping[str, str] = _DTYPES
+) -> Array:
     """Return the array where it lies in the content, so that reading takes no second copy."""
     begin = entry["data_offsets"][0]
-    kind = np.dtype(_DTYPES[entry["dtype"]]).newbyteorder("<")
+    name = kinds[entry["dtype"]]
+    kind = np.dtype(name).newbyteorder("<")
     flat = np.frombuffer(content, kind, math.prod(entry["shape"]), base + begin)
-    return flat.reshape(entry["shape"]).astype(_DTYPES[entry["dtype"]], copy=False)
+    array = flat.reshape(entry["shape"]).astype(name, copy=False)
+    if entry["dtype"] == "BF16":
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array

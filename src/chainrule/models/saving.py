@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from chainrule import __version__
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, ChainruleError, FileError
-from chainrule.graph import Variable
+from chainrule.graph import Variable, room
 from chainrule.layers import Layer, sharing
 from chainrule.layers.budget import limited
-from chainrule.models import container
+from chainrule.models import container, keras_files
+from chainrule.named import custom, registered_name
 from chainrule.training.outputs import Losses
 
 if TYPE_CHECKING:
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 # What a description of a model that does not hold together can raise when it is followed.
-_UNKNOWN = (LookupError, TypeError, ValueError, AttributeError, RecursionError, ChainruleError)
+_UNKNOWN = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
+    ChainruleError,
+)
 Path = str | os.PathLike[str]
 
 
@@ -36,6 +46,8 @@ def save(model: Model, path: Path) -> None:
         raise FileError(
             "the model has no weights yet: build it with Input(...) as first layer, or fit it"
         )
+    if (kind := keras_files.kind_of(path)) is not None:
+        return keras_files.save(model, path, kind)
     about = _about(model)
     arrays = _named("model", model.variables)
     trainer = model._trainer
@@ -47,7 +59,9 @@ def save(model: Model, path: Path) -> None:
 
 
 def _ours(thing: Any) -> bool:
-    return type(thing).__module__.startswith("chainrule.")
+    kind = type(thing)
+    registered = custom(registered_name(kind)) is kind
+    return registered or kind.__module__.startswith("chainrule.")
 
 
 def _about(model: Model) -> dict[str, str]:
@@ -84,12 +98,15 @@ def _compiled(model: Model) -> dict[str, Any] | None:
     names, weighted = trainer.asked
     try:
         if isinstance(trainer.loss, Losses):
-            return {"optimizer": _described(trainer.optimizer), **_given(trainer.loss)}
+            compiled = {"optimizer": _described(trainer.optimizer), **_given(trainer.loss)}
+            return {**compiled, "memory_limit": trainer.memory_limit}
         return {
             "optimizer": _described(trainer.optimizer),
             "loss": _described(trainer.loss),
+            "loss_weights": None if trainer.loss_weight == 1 else trainer.loss_weight,
             "metrics": [_described(m) for m in names],
             "weighted_metrics": [_described(m) for m in weighted],
+            "memory_limit": trainer.memory_limit,
         }
     except (TypeError, ArgumentError):
         return None
@@ -112,7 +129,7 @@ def _described(thing: Any) -> Any:
         return thing
     if not _ours(thing) or not hasattr(thing, "get_config"):
         raise TypeError(f"{thing!r} cannot be described")
-    described = {"class_name": type(thing).__name__, "config": thing.get_config()}
+    described = {"class_name": registered_name(type(thing)), "config": thing.get_config()}
     json.dumps(described)
     return described
 
@@ -120,7 +137,10 @@ def _described(thing: Any) -> Any:
 def load_model(
     path: Path, custom_objects: Mapping[str, type[Layer]] | None = None, compile: bool = True
 ) -> Model:
-    """Return the model that `Model.save` wrote, ready to predict, evaluate or train on.
+    """Return the model that `Model.save` or Keras wrote, ready to predict, evaluate or train on.
+
+    Of Keras's files (`.keras`, and the older `.h5` of whole models) architecture and weights are
+    taken: `compile` the model to evaluate or train it.
 
     Parameters
     ----------
@@ -145,13 +165,28 @@ def load_model(
     >>> load_model("small.chainrule").count_params()
     15
     """
+    if (content := _of_keras(path)) is not None:
+        return keras_files.load_model(path, content, custom_objects)  # type: ignore[no-any-return]
     arrays, about = _checked(path, "model")
-    with limited(sum(a.nbytes for name, a in arrays.items() if name.startswith("model/"))):
-        model = _rebuilt(path, about, custom_objects)
-    _fill(path, "model", model.variables, arrays)
-    if compile and "compile" in about:
-        _recompile(path, model, about, arrays)
+    with room.limited(sum(a.nbytes for a in arrays.values())):
+        with limited(sum(a.nbytes for name, a in arrays.items() if name.startswith("model/"))):
+            model = _rebuilt(path, about, custom_objects)
+        _fill(path, "model", model.variables, arrays)
+        if compile and "compile" in about:
+            _recompile(path, model, about, arrays)
     return model
+
+
+def _of_keras(path: Path) -> bytes | None:
+    """Return the content of a file of Keras's, by how it begins; ``None`` for any other."""
+    try:
+        with open(path, "rb") as file:
+            if not keras_files.is_keras(file.read(8)):
+                return None
+            file.seek(0)
+            return file.read()
+    except OSError:
+        return None  # and it is told where the file is read
 
 
 def _checked(path: Path, *content: str) -> tuple[dict[str, Array], dict[str, str]]:
@@ -219,13 +254,14 @@ def _recompile(
             loss_weights=compiled.get("loss_weights"),
             metrics=compiled["metrics"],
             weighted_metrics=compiled["weighted_metrics"],
+            memory_limit=compiled.get("memory_limit"),
         )
         trainer = model._trainer
         if trainer is None or trainer.optimizer is None:
             return
         trainer.seed, trainer.epoch = int(state["seed"]), int(state["epoch"])
         trainer.key.assign(arrays["random_key"])
-    except (KeyError, TypeError, ValueError, ChainruleError) as error:
+    except _UNKNOWN as error:
         raise FileError(f"how {os.fspath(path)!r} was compiled is not known: {error}") from error
     stored = [name for name in arrays if name.startswith("optimizer/")]
     if len(stored) > len(trainer.optimizer.variables):
@@ -237,6 +273,8 @@ def save_weights(model: Model, path: Path) -> None:
     """Write the weights alone."""
     if not model.built:
         raise FileError("the model has no weights yet: build or fit it first")
+    if (kind := keras_files.kind_of(path)) is not None:
+        return keras_files.save_weights(model, path, kind)
     about = {
         "format": "chainrule",
         "version": str(_VERSION),
@@ -247,6 +285,8 @@ def save_weights(model: Model, path: Path) -> None:
 
 
 def load_weights(model: Model, path: Path) -> None:
-    """Read what `save_weights` or `save` wrote into a model of the same structure."""
+    """Read what `save_weights`, `save` or Keras wrote into a model of the same structure."""
+    if (content := _of_keras(path)) is not None:
+        return keras_files.load_weights(model, path, content)
     arrays, _ = _checked(path, "weights", "model")
     _fill(path, "model", model.variables, arrays)
