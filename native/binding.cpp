@@ -203,6 +203,9 @@ class PythonProgram {
     return program_.threads_for(threads);
   }
   [[nodiscard]] int64_t arena_bytes() const noexcept { return program_.arena_bytes(); }
+  [[nodiscard]] int64_t scratch_bytes(int threads) const noexcept {
+    return program_.scratch_bytes(threads);
+  }
 
  private:
   Program program_;
@@ -244,6 +247,14 @@ NB_MODULE(_native, module) {
   module.def("core_count", &core_count,
              "Cores this process may use, by affinity and control group.");
 
+  module.def(
+      "scratch_bytes",
+      [](const nb::dict& spec, int threads) {
+        return Program(spec_of(spec), kernels(), false).scratch_bytes(threads);
+      },
+      nb::arg("spec"), nb::arg("threads"),
+      "What a run of the plan on up to `threads` threads keeps beside the arena, in bytes.");
+
   nb::class_<PythonProgram>(module, "Program", "A plan made ready to run.")
       .def(nb::init<const nb::dict&>(), nb::arg("spec"))
       .def(
@@ -253,5 +264,7 @@ NB_MODULE(_native, module) {
            "Run steps on up to `threads` threads; returns (done, fault_code, fault_row).")
       .def("threads_for", &PythonProgram::threads_for, nb::arg("threads"),
            "The number of threads a run uses when it may use `threads`.")
+      .def("scratch_bytes", &PythonProgram::scratch_bytes, nb::arg("threads"),
+           "What a run on up to `threads` threads keeps beside the arena, in bytes.")
       .def_prop_ro("arena_bytes", &PythonProgram::arena_bytes);
 }

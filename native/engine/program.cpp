@@ -76,7 +76,7 @@ class Program::Use {
   std::atomic<int>& running_;
 };
 
-Program::Program(ProgramSpec spec, const KernelTable& table) {
+Program::Program(ProgramSpec spec, const KernelTable& table, bool to_run) {
   measure(spec);
   check_known(spec, table);
   verify(spec);
@@ -87,7 +87,7 @@ Program::Program(ProgramSpec spec, const KernelTable& table) {
   slot_alignment_.assign(slots_.size(), 1);
   load_calls(spec, table);
   load_loops(spec);
-  arena_ = allocate(arena_bytes_);
+  if (to_run) arena_ = allocate(arena_bytes_);
 }
 
 void Program::load_calls(ProgramSpec& spec, const KernelTable& table) {
@@ -190,8 +190,7 @@ void Program::check_bindings(int64_t steps) const {
 void Program::add_member() {
   Member member;
   member.base.resize(2 + slots_.size());
-  // A page between two threads' scratch keeps the prefetcher of one out of the lines of the other.
-  member.memory = allocate(local_bytes_ + scratch_bytes_ + 4096);
+  member.memory = allocate(member_bytes());
   member.base[0] = arena_.get();
   member.base[1] = member.memory.get();
   member.scratch = member.memory.get() + local_bytes_;

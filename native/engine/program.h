@@ -73,8 +73,8 @@ struct Outcome {
 
 class Program {
  public:
-  // Throws ProgramError.
-  Program(ProgramSpec spec, const KernelTable& table);
+  // Throws ProgramError. One that is not `to_run` has no arena and only says what it would need.
+  Program(ProgramSpec spec, const KernelTable& table, bool to_run = true);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
@@ -86,6 +86,10 @@ class Program {
 
   [[nodiscard]] int threads_for(int threads) const noexcept;
   [[nodiscard]] int64_t arena_bytes() const noexcept { return arena_bytes_; }
+  // What a run on up to `threads` threads keeps beside the arena.
+  [[nodiscard]] int64_t scratch_bytes(int threads) const noexcept {
+    return threads_for(threads) * member_bytes();
+  }
   [[nodiscard]] const SlotSpec& slot(int64_t i) const { return slots_.at(static_cast<size_t>(i)); }
   [[nodiscard]] int64_t slots() const noexcept { return static_cast<int64_t>(slots_.size()); }
 
@@ -108,6 +112,11 @@ class Program {
   void check_bindings(int64_t steps) const;
   void make_ready(int members);
   void add_member();
+  [[nodiscard]] int64_t member_bytes() const noexcept {
+    // A page between two threads' scratch keeps the prefetcher of one out of the lines of the
+    // other.
+    return local_bytes_ + scratch_bytes_ + 4096;
+  }
 
   std::vector<Call> calls_;
   std::vector<Address> addresses_;

@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.dtypes import is_float
 from chainrule.errors import GraphError, ShapeError
+from chainrule.graph import scope
 from chainrule.graph.primitive import registry
 from chainrule.graph.value import Node, Value, Variable, constant
 
@@ -84,7 +85,8 @@ def cotangents_of(
     cotangents: dict[Value, Value] = {of: cotangent}
     for node in reversed(nodes):
         if node in active:
-            _propagate(node, active, cotangents, wanted)
+            with scope.backward(node.path):
+                _propagate(node, active, cotangents, wanted)
     return [cotangents.get(t) for t in targets]
 
 

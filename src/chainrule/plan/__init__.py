@@ -1,6 +1,17 @@
 """From a graph to a program: passes, loops, memory."""
 
 from chainrule.plan.build import make_plan, optimized
+from chainrule.plan.limit import Limit
 from chainrule.plan.plan import Call, Operand, Place, Plan, PlannedLoop, Slot
 
-__all__ = ["Call", "Operand", "Place", "Plan", "PlannedLoop", "Slot", "make_plan", "optimized"]
+__all__ = [
+    "Call",
+    "Limit",
+    "Operand",
+    "Place",
+    "Plan",
+    "PlannedLoop",
+    "Slot",
+    "make_plan",
+    "optimized",
+]

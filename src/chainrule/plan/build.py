@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chainrule.errors import GraphError, ShapeError
-from chainrule.graph import Node, Value, Variable, ordered
+from chainrule.graph import Node, Value, Variable
 from chainrule.plan import tiles
+from chainrule.plan.limit import Limit, fitting
 from chainrule.plan.memory import Interval, pack
 from chainrule.plan.passes import PASSES, apply
 from chainrule.plan.plan import (
@@ -18,6 +19,7 @@ from chainrule.plan.plan import (
     Slot,
     nbytes,
 )
+from chainrule.plan.recompute import Staged, in_stages
 from chainrule.plan.schedule import (
     Loop,
     Schedule,
@@ -26,12 +28,15 @@ from chainrule.plan.schedule import (
     schedule,
     tiled_arguments,
 )
+from chainrule.plan.spread import spread
 from chainrule.plan.verify import verify_graph, verify_plan
 
 Assign = tuple[Variable, Value]
 
 
-def make_plan(outputs: Sequence[Value], assigns: Sequence[Assign] = ()) -> Plan:
+def make_plan(
+    outputs: Sequence[Value], assigns: Sequence[Assign] = (), most: Limit | None = None
+) -> Plan:
     """Return the plan that computes `outputs` and then stores each assigned value.
 
     Parameters
@@ -40,11 +45,16 @@ def make_plan(outputs: Sequence[Value], assigns: Sequence[Assign] = ()) -> Plan:
         What the caller gets back.
     assigns : sequence of (Variable, Value)
         What the variables hold after the run; all values are those of before it.
+    most : Limit, optional
+        The bytes that the plan may take; layers are recomputed in the backward pass as far as it
+        takes to keep to it.
 
     Raises
     ------
     ShapeError
         Where a value does not have the type of the variable it is assigned to.
+    MemoryLimitError
+        Where no plan keeps to the limit.
     """
     for variable, value in assigns:
         if variable.leaf.spec != value.spec:
@@ -53,14 +63,18 @@ def make_plan(outputs: Sequence[Value], assigns: Sequence[Assign] = ()) -> Plan:
                 f"it cannot take a value of type {value.spec}"
             )
     values = optimized([*outputs, *(v for _, v in assigns)])
-    targets, copies = _separate(values)
-    count = len(outputs)
-    builder = Builder(
-        targets[:count],
-        [(a[0], v) for a, v in zip(assigns, targets[count:], strict=True)],
-        copies,
-    )
-    plan = builder.build()
+    variables = [variable for variable, _ in assigns]
+    return fitting(values, lambda staged: _planned(staged, variables), most)
+
+
+def _planned(staged: Staged, variables: Sequence[Variable]) -> Plan:
+    """Return the plan of a graph whose last values are what the variables are assigned."""
+    staged = spread(staged)
+    verify_graph(staged.values, "spread")
+    targets, copies = _separate(staged.values)
+    count = len(targets) - len(variables)
+    assigns = list(zip(variables, targets[count:], strict=True))
+    plan = Builder(targets[:count], assigns, copies, staged.stage).build()
     verify_plan(plan)
     return plan
 
@@ -89,11 +103,17 @@ def _separate(values: list[Value]) -> tuple[list[Value], set[Node]]:
 class Builder:
     """Holds what the steps of planning hand each other; used once."""
 
-    def __init__(self, outputs: list[Value], assigns: list[Assign], copies: set[Node]) -> None:
+    def __init__(
+        self,
+        outputs: list[Value],
+        assigns: list[Assign],
+        copies: set[Node],
+        stage: Mapping[Node, int],
+    ) -> None:
         self.outputs = outputs
         self.assigns = assigns
-        self.nodes = ordered([*outputs, *(v for _, v in assigns)])
-        self.schedule: Schedule = schedule(self.nodes, copies)
+        self.nodes = in_stages([*outputs, *(v for _, v in assigns)], stage)
+        self.schedule: Schedule = schedule(self.nodes, copies, stage)
         self.position = {
             n: i for phase in self.schedule.phases for p in phase for i, n in enumerate(p.nodes)
         }

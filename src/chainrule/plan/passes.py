@@ -232,10 +232,71 @@ def _parts(batch: int, w: Value) -> int:
     return max((c for c in range(1, most + 1) if rows % c == 0), default=0)
 
 
+def fold_factors(outputs: list[Value]) -> list[Value]:
+    """Let the update of a weight multiply it, and its gradient, by single numbers.
+
+    So weight decay and clipping by a norm cost no pass of their own: of AdamW over a weight larger
+    than the cache that took 40 % of the time.
+    """
+    return rewrite(outputs, _with_factors)
+
+
+def _with_factors(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
+    if node.op.argument_names[-2:] != ["keep", "share"]:
+        return None
+    w, g, *rest, keep, share = arguments
+    w, keep = _split(w, keep)
+    g, share = _split(g, share)
+    if (w, g) == arguments[:2]:
+        return None
+    return apply(node.op.name, (w, g, *rest, keep, share), node.attributes, node.path)
+
+
+def _split(x: Value, factor: Value) -> tuple[Value, Value]:
+    """Return the array that x is a multiple of, and that multiple of the factor."""
+    while x.node is not None:
+        node = x.node
+        if node.op.name == "scale":
+            factor = apply("scale", (factor,), node.attributes, node.path)[0]
+            x = node.arguments[0]
+        elif node.op.name == "multiply" and (pair := _scalar_last(node.arguments)):
+            factor = apply("multiply", (factor, pair[1]), {}, node.path)[0]
+            x = pair[0]
+        else:
+            break
+    return x, factor
+
+
+def _scalar_last(arguments: Sequence[Value]) -> tuple[Value, Value] | None:
+    """Return the array and the number that it is multiplied by, where one of the two is that."""
+    for x, s in (tuple(arguments), tuple(arguments)[::-1]):
+        if s.node is not None and s.node.op.name == "broadcast" and not s.node.arguments[0].shape:
+            return x, s.node.arguments[0]
+    return None
+
+
+def sum_squares(outputs: list[Value]) -> list[Value]:
+    """Turn sums of squares into one operation, where nothing else reads the squares."""
+    kept = {a for node in ordered(outputs) if node.op.name != "reduce_sum" for a in node.arguments}
+    kept.update(outputs)
+
+    def rule(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
+        if node.op.name != "reduce_sum" or node.arguments[0] in kept:
+            return None
+        squares = arguments[0].node
+        if squares is None or squares.op.name != "square" or squares.arguments[0].dtype[0] != "f":
+            return None
+        return apply("reduce_squares", squares.arguments, node.attributes, node.path)
+
+    return rewrite(outputs, rule)
+
+
 PASSES: tuple[Pass, ...] = (
     expand,
     merge_equal,
     simplify,  # before folding, which would turn a number spread over an array into an array
+    fold_factors,
+    sum_squares,
     fold_constants,
     simplify,
     fuse_dense,

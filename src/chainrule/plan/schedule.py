@@ -8,10 +8,11 @@ barrier, the loops of one phase are independent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chainrule.graph import Node, Spec, Value
+from chainrule.plan.plan import nbytes
 
 
 @dataclass(eq=False, slots=True)
@@ -57,10 +58,15 @@ def same_rows(value: Value, base: Value) -> bool:
     return leading(value.spec) == leading(base.spec)
 
 
-def schedule(nodes: Sequence[Node], copies: set[Node]) -> Schedule:
-    """Place each node in the first phase it can stand in, in the loop of the arguments it tiles."""
-    phase = _phases(nodes, copies)
-    _sink_sources(nodes, phase, copies)
+def schedule(
+    nodes: Sequence[Node], copies: set[Node], stage: Mapping[Node, int] | None = None
+) -> Schedule:
+    """Place each node in the first phase it can stand in, in the loop of the arguments it tiles.
+
+    Nodes with a `stage` stand after all nodes before them in `nodes` that need no such stage.
+    """
+    phase = _phases(nodes, copies, stage or {})
+    _sink(nodes, phase, copies)
     loops = _join(nodes, phase, copies)
     result: list[list[Loop]] = [[] for _ in range(max(phase.values(), default=-1) + 1)]
     loop_of: dict[Node, Loop] = {}
@@ -88,29 +94,65 @@ def _producers(node: Node, copies: set[Node]) -> Iterable[tuple[Node, bool]]:
             yield base.node, tiled and same_rows(argument, base) and leading(base.spec) == rows
 
 
-def _phases(nodes: Sequence[Node], copies: set[Node]) -> dict[Node, int]:
+def _phases(nodes: Sequence[Node], copies: set[Node], stage: Mapping[Node, int]) -> dict[Node, int]:
     phase: dict[Node, int] = {}
+    number, first = 0, 0  # the stage that nodes have come to, and the phase it begins with
     for node in nodes:
-        if _runs(node, copies):
-            phase[node] = max(
-                (phase[p] + (not joins) for p, joins in _producers(node, copies)), default=0
-            )
+        if stage.get(node, 0) > number:
+            number, first = stage[node], max(phase.values(), default=-1) + 1
+        if not _runs(node, copies):
+            continue
+        needed = (phase[p] + (not joins) for p, joins in _producers(node, copies))
+        phase[node] = max(needed, default=0)
+        if stage.get(node, 0) == number:
+            phase[node] = max(phase[node], first)
     return phase
 
 
-def _sink_sources(nodes: Sequence[Node], phase: dict[Node, int], copies: set[Node]) -> None:
-    """Move nodes that read only leaves to the phase of their first reader, so that what they make
-    stays in that loop's scratch."""
+def _sink(nodes: Sequence[Node], phase: dict[Node, int], copies: set[Node]) -> None:
+    """Move nodes to the phase of their first reader, so that what they make stays in that loop's
+    scratch: those that read only leaves, and cheap ones that make more bytes than they start from
+    (a number spread over a weight, say, that tells whether the weight is to move)."""
     readers: dict[Node, list[tuple[Node, bool]]] = {}
     for node in phase:
         for producer, joins in _producers(node, copies):
             readers.setdefault(producer, []).append((node, joins))
+    starts = _starts(phase, readers, copies)
     for node in reversed(nodes):
-        if node not in phase or any(True for _ in _producers(node, copies)):
-            continue
         uses = readers.get(node, [])
-        if uses:
-            phase[node] = max(0, min(phase[n] - (not joins) for n, joins in uses))
+        if node not in phase or not uses:
+            continue
+        last = max(0, min(phase[n] - (not joins) for n, joins in uses))
+        gains = _is_cheap(node) and _made(node) > _held(starts[node])
+        if gains or not any(True for _ in _producers(node, copies)):
+            phase[node] = last
+
+
+def _starts(
+    phase: dict[Node, int], readers: dict[Node, list[tuple[Node, bool]]], copies: set[Node]
+) -> dict[Node, set[Node]]:
+    """Return what each node would have to wait with, were it moved: the makers of its arguments, or
+    what those start from in turn where no one else reads them."""
+    starts: dict[Node, set[Node]] = {}
+    for node in phase:
+        found = starts[node] = set()
+        for producer, _ in _producers(node, copies):
+            alone = len(readers[producer]) == 1 and _is_cheap(producer)
+            through = alone and _held(starts[producer]) < _made(producer)
+            found |= starts[producer] if through else {producer}
+    return starts
+
+
+def _is_cheap(node: Node) -> bool:
+    return node.op.flops is None and not node.op.checks
+
+
+def _made(node: Node) -> int:
+    return sum(nbytes(y.spec) for y in node.outputs)
+
+
+def _held(nodes: Iterable[Node]) -> int:
+    return sum(map(_made, nodes))
 
 
 def _join(nodes: Sequence[Node], phase: dict[Node, int], copies: set[Node]) -> dict[Node, Loop]:
