@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import extras, peak, report
+from . import extras, optimizers, peak, report
 from .measure import Effort, Result, measure
 from .peers import PEERS, available
 from .rows import ROWS, Row, by_name
@@ -45,6 +45,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=Effort.rounds, help="the best of so many")
     parser.add_argument("--seconds", type=float, default=Effort.seconds, help="of one burst")
     parser.add_argument("--steps-only", action="store_true", help="only the table of steps")
+    parser.add_argument("--optimizers", action="store_true", help="the table of them too")
     parser.add_argument("--check", action="store_true", help="only that all compute the same")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here too")
     return parser.parse_args(arguments)
@@ -64,6 +65,8 @@ def _sheets(
         row = rows[len(rows) // 2]
         sheets.append(report.costs(extras.costs(peers, row), row.name))
         sheets += _own_sheets(rows, peers) if "chainrule" in peers else []
+    if options.optimizers:
+        sheets += _optimizer_sheets()
     return sheets, report.machine(limits)
 
 
@@ -72,6 +75,15 @@ def _own_sheets(rows: list[Row], peers: list[str]) -> list[report.Sheet]:
     overheads = {row.name: extras.fit_overhead(row) for row in rows}
     memories = {row.name: _memory(row, peers) for row in rows}
     return [report.overheads(overheads), report.memories(memories)]
+
+
+def _optimizer_sheets() -> list[report.Sheet]:
+    """A step of each optimizer; weights that differ from PyTorch's end the program."""
+    effort = optimizers.Effort(rounds=3)
+    found = optimizers.measure(list(optimizers.RULES), list(optimizers.SIZES), effort, len)
+    if wrong := optimizers.problems(found):
+        raise SystemExit("\n".join(wrong))
+    return optimizers.sheets(found, optimizers.bandwidth())
 
 
 def _memory(row: Row, peers: list[str]) -> tuple[int | None, int | None, str]:

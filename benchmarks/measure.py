@@ -24,9 +24,9 @@ _ROOT = Path(__file__).resolve().parents[1]
 class Worker:
     """The process of one peer."""
 
-    def __init__(self, peer: str) -> None:
+    def __init__(self, peer: str, module: str = "benchmarks.worker") -> None:
         self.peer = peer
-        command = [sys.executable, "-m", "benchmarks.worker", peer]
+        command = [sys.executable, "-m", module, peer]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT
         )
@@ -50,9 +50,9 @@ class Worker:
 
 
 @contextmanager
-def worker(peer: str) -> Iterator[Worker]:
+def worker(peer: str, module: str = "benchmarks.worker") -> Iterator[Worker]:
     """A worker for the length of a block."""
-    started = Worker(peer)
+    started = Worker(peer, module)
     try:
         yield started
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,7 @@ def _reductions() -> list[Case]:
         ((300, 70), (0,)), ((3, 0, 2), (1,)), ((0, 3), (1,)),
     ):  # fmt: skip
         rows += [Case("reduce_sum", normal(shape), {"axes": axes})]
+        rows += [Case("reduce_squares", normal(shape), {"axes": axes})]
         rows += [Case("reduce_max", apart(shape), {"axes": axes}, smooth=0 not in shape)]
     for shape, axis in (((7,), 0), ((33, 10), 1), ((33, 10), 0), ((2, 3, 4), 1)):
         rows += [
@@ -290,7 +291,7 @@ def _updates() -> list[Case]:
         # A spread that stays above the square of the mean.
         centered = joined(normal(shape), signed(shape), above(shape))
         sizes = {"shrink": 0.5, "grow": 1.2, "least": 0.5, "most": 2.0}
-        rows += [
+        rules = [
             Case("sgd_update", joined(w, rate)),
             Case("momentum_update", one, {"momentum": 0.9, "nesterov": False}),
             Case("momentum_update", one, {"momentum": 0.9, "nesterov": True}),
@@ -310,7 +311,12 @@ def _updates() -> list[Case]:
             Case("adagrad_update", joined(spread, rate), {"epsilon": 1e-7}),
             Case("adadelta_update", joined(w, positive(shape, shape, ())), {**rms}),
             Case("rprop_update", joined(far, positives), sizes, smooth=False),
+        ]
+        factors = positive((), ())  # of the weight and the gradient
+        rows += [replace(case, make=joined(case.make, factors)) for case in rules]
+        rows += [
             Case("adam_direction", joined(w, positive(shape, (), ())), moments),
+            Case("average_update", joined(w, positive((), ()))),
         ]
     return rows
 
@@ -380,12 +386,12 @@ LARGE = [
     ),
     Case(
         "adam_update",
-        joined(normal((1001, 301), (1001, 301), (1001, 301)), positive((1001, 301), ())),
+        joined(normal((1001, 301), (1001, 301), (1001, 301)), positive((1001, 301), (), (), ())),
         {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
     ),
     Case(
         "rprop_update",
-        joined(signed((1001, 301), (1001, 301), (1001, 301)), positive((1001, 301))),
+        joined(signed((1001, 301), (1001, 301), (1001, 301)), positive((1001, 301), (), ())),
         {"shrink": 0.5, "grow": 1.2, "least": 0.5, "most": 2.0},
     ),
 ]

@@ -62,6 +62,8 @@ KERAS_CASES = [
     {"use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 5},
     {"use_ema": True, "ema_overwrite_frequency": 1},
     {"gradient_accumulation_steps": 3},
+    {"loss_scale_factor": 8.0},
+    {"loss_scale_factor": 0.3, "clipnorm": 1.0},
     {"gradient_accumulation_steps": 4, "clipnorm": 1.0, "weight_decay": 0.1},
     {"global_clipnorm": 1.0, "weight_decay": 0.1, "use_ema": True},
 ]
@@ -86,6 +88,18 @@ def test_options_are_those_of_keras(rule, options):
         theirs.finalize_variable_values(held)
         mine.finalize_variable_values(held_here)
         close([held_here], [[np.array(w.value) for w in held]], rtol=2e-4, atol=2e-5)
+
+
+def test_a_scaled_loss_saves_small_gradients():
+    x, y = np.full((8, 3), 1e-24, "float32"), np.ones((8, 1), "float32")
+    moved = []
+    for options in ({}, {"loss_scale_factor": 2.0**40}):
+        model = Sequential([Input((3,)), Dense(1, kernel_initializer="zeros", use_bias=False)])
+        model.compile(SGD(1e30, **options), loss=lambda y, p: 1e-24 * ops.square(y - p))
+        model.fit(x, y, epochs=1, batch_size=8, verbose=0)
+        moved.append(float(np.abs(model.get_weights()[0]).max()))
+    assert moved[0] == 0.0
+    assert moved[1] == pytest.approx(2e-18, rel=1e-4)
 
 
 def test_a_schedule_counts_batches_as_in_keras():
@@ -177,7 +191,7 @@ def test_decay_spares_what_is_excluded():
     optimizer.exclude_from_weight_decay([held[0]])
     again = optimizers.get(json.loads(json.dumps(optimizers.serialize(optimizer))))
     for each in (optimizer, again):
-        assert [each.decays(w) for w in held] == [False, True, True]
+        assert [each._decays(w) for w in held] == [False, True, True]
     with pytest.raises(ArgumentError, match="no regular expression"):
         optimizer.exclude_from_weight_decay(var_names=["("])
 
@@ -332,7 +346,7 @@ def test_a_saved_model_goes_on_with_its_options(tmp_path):
 def test_fit_ends_with_the_averages():
     model = network(SGD(0.1, use_ema=True, ema_momentum=0.9))
     fit(model)
-    averages = [model.optimizer.kept(w)[0].numpy() for w in model.trainable_variables]
+    averages = [model.optimizer._held(w)[0].numpy() for w in model.trainable_variables]
     same([model.get_weights()], [averages])
 
 
@@ -402,8 +416,11 @@ CONFIGURED = [
 ]
 
 
+RULES_WITH_OPTIONS = sorted(optimizers.NAMES.keys() - {"lbfgs"})
+
+
 @pytest.mark.parametrize("options", CONFIGURED, ids=str)
-@pytest.mark.parametrize("name", sorted(optimizers.NAMES))
+@pytest.mark.parametrize("name", RULES_WITH_OPTIONS)
 def test_every_optimizer_takes_and_keeps_them(name, options):
     optimizer = optimizers.NAMES[name](**options)
     assert options.items() <= optimizer.get_config().items()
@@ -411,7 +428,7 @@ def test_every_optimizer_takes_and_keeps_them(name, options):
     assert again.get_config() == optimizer.get_config()
 
 
-@pytest.mark.parametrize("name", sorted(optimizers.NAMES))
+@pytest.mark.parametrize("name", RULES_WITH_OPTIONS)
 def test_every_optimizer_runs_with_them(name):
     found = run(optimizers.NAMES[name](weight_decay=0.01, clipnorm=1.0, skip_nonfinite=True))
     assert all(np.isfinite(w).all() for w in found[-1])

@@ -9,8 +9,9 @@ import pytest
 
 from chainrule import ops, optimizers
 from chainrule.errors import ArgumentError, GraphError, ShapeError
-from chainrule.graph import Variable, gradient, ordered
+from chainrule.graph import Variable, gradient, ordered, placeholder
 from chainrule.optimizers import SGD, Adam
+from chainrule.plan import make_plan
 
 RANDOM = np.random.default_rng(7)
 START = RANDOM.standard_normal((4, 3))
@@ -25,7 +26,8 @@ def steps(optimizer, dtype="float64") -> Iterator[np.ndarray]:
         yield w.numpy()
 
 
-@pytest.mark.parametrize("name", sorted(optimizers.NAMES))
+# L-BFGS takes no gradients and no options; tests/test_lbfgs.py.
+@pytest.mark.parametrize("name", sorted(optimizers.NAMES.keys() - {"lbfgs"}))
 def test_gradients_are_not_modified(name):
     optimizer = optimizers.get(name)
     w, held = Variable(START, name="w"), Variable(GRADIENTS[0], name="g")
@@ -51,6 +53,39 @@ def test_updates_are_values_and_change_nothing():
     assert "adam_update" in {node.op.name for node in ordered([new for _, new in assigns])}
     assert int(optimizer.iterations) == 0
     np.testing.assert_array_equal(w.numpy(), START)
+
+
+def planned(optimizer, shape=(300, 40)):
+    w, g = Variable(np.ones(shape, "float32"), name="w"), placeholder(shape, "float32", "g")
+    plan = make_plan([], optimizer.updates([g], [w]))
+    loops = [[c.name for c in loop.calls] for phase in plan.phases for loop in phase]
+    return [names for names in loops if "adam_update" in names], plan
+
+
+@pytest.mark.parametrize(
+    ("options", "behind"),
+    [
+        ({"weight_decay": 0.1}, []),
+        ({"global_clipnorm": 1.0}, []),
+        ({"clipnorm": 1.0, "weight_decay": 0.1}, []),
+        ({"loss_scale_factor": 8.0}, []),
+        ({"use_ema": True}, ["average_update"]),
+    ],
+)
+def test_factors_and_averages_go_along_with_the_update(options, behind):
+    (calls,), plan = planned(optimizers.Adam(**options))
+    assert calls == ["adam_update", *behind]
+    assert plan.arena_bytes < 300 * 40  # nothing of the weight's size is stored in between
+
+
+def test_sums_of_squares_read_what_they_square():
+    x = placeholder((30, 40), "float32", "x")
+    plan = make_plan([ops.sum(ops.square(x)), ops.mean(ops.square(x), axis=0)])
+    names = {c.name for phase in plan.phases for loop in phase for c in loop.calls}
+    assert "reduce_squares" in names
+    assert "square" not in names
+    kept = make_plan([ops.square(x), ops.sum(ops.square(x))])
+    assert "reduce_squares" not in str(kept)
 
 
 def test_iterations_count():

@@ -644,6 +644,6 @@ def test_operations_check_their_arguments():
     w, rate = Variable(np.ones(3)).leaf, Variable(1.0).leaf
     other = Variable(np.ones(4)).leaf
     with pytest.raises(ShapeError):
-        update.lion_update(w, other, w, rate, beta_1=0.9, beta_2=0.99)
+        update.lion_update(w, other, w, rate, rate, rate, beta_1=0.9, beta_2=0.99)
     with pytest.raises(ShapeError):
-        update.adagrad_update(w, w, w, w, epsilon=1e-7)
+        update.adagrad_update(w, w, w, w, rate, rate, epsilon=1e-7)

@@ -68,6 +68,18 @@ struct Sum {
   static V join(V total, V x) noexcept {
     return total + x;
   }
+  // What an element counts as.
+  template <typename V>
+  static V term(V x) noexcept {
+    return x;
+  }
+};
+
+struct SumOfSquares : Sum {
+  template <typename V>
+  static V term(V x) noexcept {
+    return x * x;
+  }
 };
 
 struct Max {
@@ -85,6 +97,10 @@ struct Max {
   static V join(V total, V x) noexcept {
     return ((x <= total) | (total != total)) ? total : x;  // a NaN wins, and stays
   }
+  template <typename V>
+  static V term(V x) noexcept {
+    return x;
+  }
 };
 
 template <typename T, typename Op>
@@ -99,19 +115,19 @@ template <typename T, typename Op>
 Vec<TotalOf<T, Op>> join_block(const T* x, int64_t n, Vec<TotalOf<T, Op>> total) noexcept {
   using Total = TotalOf<T, Op>;
   constexpr int64_t lanes = kLanes<Total>;
+  const auto term = [](const T* p) { return Op::term(widened<T, Total>(p)); };
   int64_t i = 0;
   if (n >= 4 * lanes) {
-    Vec<Total> a = widened<T, Total>(x), b = widened<T, Total>(x + lanes);
-    Vec<Total> c = widened<T, Total>(x + 2 * lanes), d = widened<T, Total>(x + 3 * lanes);
+    Vec<Total> a = term(x), b = term(x + lanes), c = term(x + 2 * lanes), d = term(x + 3 * lanes);
     for (i = 4 * lanes; i + 4 * lanes <= n; i += 4 * lanes) {
-      a = Op::join(a, widened<T, Total>(x + i));
-      b = Op::join(b, widened<T, Total>(x + i + lanes));
-      c = Op::join(c, widened<T, Total>(x + i + 2 * lanes));
-      d = Op::join(d, widened<T, Total>(x + i + 3 * lanes));
+      a = Op::join(a, term(x + i));
+      b = Op::join(b, term(x + i + lanes));
+      c = Op::join(c, term(x + i + 2 * lanes));
+      d = Op::join(d, term(x + i + 3 * lanes));
     }
     total = Op::join(total, Op::join(Op::join(a, b), Op::join(c, d)));
   }
-  for (; i + lanes <= n; i += lanes) total = Op::join(total, widened<T, Total>(x + i));
+  for (; i + lanes <= n; i += lanes) total = Op::join(total, term(x + i));
   return total;
 }
 
@@ -131,7 +147,7 @@ TotalOf<T, Op> join_run(const T* x, int64_t n) noexcept {
     i = whole;
     total = fold<Total>(joined, [](auto a, auto b) { return Op::join(a, b); });
   }
-  for (; i < n; ++i) total = Op::join(total, static_cast<Total>(x[i]));
+  for (; i < n; ++i) total = Op::join(total, Op::term(static_cast<Total>(x[i])));
   return total;
 }
 
@@ -190,7 +206,8 @@ int64_t whole_columns(const T* x, T* y, const Problem& p, int64_t n) noexcept {
   int64_t c = 0;
   for (; c + width <= n; c += width) {
     Vec<Total> total[vectors];
-    join_columns<T, Op, vectors>(x + c, p, total, [](const T* q) { return widened<T, Total>(q); });
+    join_columns<T, Op, vectors>(x + c, p, total,
+                                 [](const T* q) { return Op::term(widened<T, Total>(q)); });
     for (int v = 0; v < vectors; ++v) {
       for (int64_t i = 0; i < kLanes<Total>; ++i) {
         y[c + v * kLanes<Total> + i] = static_cast<T>(total[v][i]);
@@ -211,7 +228,7 @@ void reduce_columns(const T* x, T* y, const Problem& p, int64_t n) noexcept {
   if (left == 0) return;
   Vec<Total> total[1];
   join_columns<T, Op, 1>(x + c, p, total,
-                         [=](const T* q) { return widened_part<T, Total>(q, left); });
+                         [=](const T* q) { return Op::term(widened_part<T, Total>(q, left)); });
   for (int64_t i = 0; i < left; ++i) y[c + i] = static_cast<T>(total[0][i]);
 }
 
@@ -249,6 +266,13 @@ Kernel prepare_reduce_sum(Call& call) {
     case DType::i64: return reduce<uint64_t, Sum>;
     default: return nullptr;
   }
+}
+
+Kernel prepare_reduce_squares(Call& call) {
+  set_up(call);
+  return call.operand[0].dtype == DType::f32   ? Kernel{reduce<float, SumOfSquares>}
+         : call.operand[0].dtype == DType::f64 ? Kernel{reduce<double, SumOfSquares>}
+                                               : nullptr;
 }
 
 Kernel prepare_reduce_max(Call& call) {

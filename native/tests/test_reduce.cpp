@@ -150,6 +150,27 @@ void check_wrapping(const KernelTable& table) {
   CHECK(y.data<T>()[0] == std::numeric_limits<T>::lowest() + 1);
 }
 
+// Sums of squares are sums over the squares, which are exact in double here.
+void check_squares(const KernelTable& table, uint64_t seed) {
+  Random random(seed);
+  for (int round = 0; round < 150; ++round) {
+    const int64_t rank = random.below(5);
+    const Shape shape = random.shape(rank), axes = random.axes(rank), kept = kept_of(shape, axes);
+    Array x = numbers<float>(shape, seed + static_cast<uint64_t>(round), random.below(3));
+    Array squares(DType::f64, shape), wide(DType::f64, kept), y(DType::f32, kept);
+    for (int64_t i = 0; i < x.size(); ++i) {
+      const double one = static_cast<double>(x.data<float>()[i]);
+      squares.data<double>()[i] = one * one;
+    }
+    CHECK(run_call(table, reduction("reduce_sum", squares, wide, axes)));
+    CHECK(same_in_tiles(table, reduction("reduce_squares", x, y, axes)));
+    for (int64_t i = 0; i < y.size(); ++i) {
+      const double want = wide.data<double>()[i];
+      CHECK_NEAR(static_cast<double>(y.data<float>()[i]), want, 1.2e-7 * want);
+    }
+  }
+}
+
 // Many terms: the error must not grow with their number.
 template <typename T>
 void check_long(const KernelTable& table) {
@@ -181,6 +202,7 @@ int main() {
     check_sizes<int64_t>(table);
     check_floats<float>(table);
     check_floats<double>(table);
+    check_squares(table, 5);
     check_wrapping<int32_t>(table);
     check_wrapping<int64_t>(table);
   });

@@ -9,13 +9,14 @@ namespace {
 // Weights, gradient and two moments (the second not negative), and a rate.
 template <typename T>
 struct State {
-  Array w, g, m, v, rate;
+  Array w, g, m, v, rate, one;
   State(int64_t n, int64_t shift)
       : w({n, 3}, plain_values<T>(n * 3, 1), shift * size),
         g({n, 3}, plain_values<T>(n * 3, 2, -1e-2, 1e-2), shift * size),
         m({n, 3}, plain_values<T>(n * 3, 3, -1e-2, 1e-2)),
         v({n, 3}, plain_values<T>(n * 3, 4, 0.0, 1e-4), shift * size),
-        rate({}, std::vector<T>{T(0.01)}) {
+        rate({}, std::vector<T>{T(0.01)}),
+        one({}, std::vector<T>{T(1)}) {
     make_awkward(n * 3);
   }
 
@@ -54,7 +55,8 @@ void check_sgd(const KernelTable& table, int64_t n, bool in_place) {
   State<T> s(n, 1);
   Array w(s.w), out(dtype_of<T>(), {n, 3});
   Array& result = in_place ? w : out;
-  CHECK(run_call(table, {"sgd_update", {&w, &s.g, &s.rate}, {&result}, {}, {2}}, 4));
+  CHECK(run_call(table,
+                 {"sgd_update", {&w, &s.g, &s.rate, &s.one, &s.one}, {&result}, {}, {2, 3, 4}}, 4));
   for (int64_t i = 0; i < n * 3; ++i) {
     const double step = at<T>(s.rate, 0) * at<T>(s.g, i);
     check_close<T>(result, i, at<T>(s.w, i) - step, std::fabs(at<T>(s.w, i)) + std::fabs(step));
@@ -70,10 +72,10 @@ void check_momentum(const KernelTable& table, int64_t n, bool in_place, bool nes
   Array& v_new = in_place ? v : v_out;
   CHECK(run_call(table,
                  {"momentum_update",
-                  {&w, &s.g, &v, &s.rate},
+                  {&w, &s.g, &v, &s.rate, &s.one, &s.one},
                   {&w_new, &v_new},
                   {{"momentum", 0.9}, {"nesterov", nesterov ? 1.0 : 0.0}},
-                  {3}},
+                  {3, 4, 5}},
                  4));
   for (int64_t i = 0; i < n * 3; ++i) {
     const double momentum = static_cast<double>(T(0.9)), step = at<T>(s.rate, 0) * at<T>(s.g, i);
@@ -117,10 +119,10 @@ void check_adam(const KernelTable& table, int64_t n, bool in_place, int64_t shif
   AdamResult<T> out = in_place ? AdamResult<T>{w, m, v} : AdamResult<T>{w_out, m_out, v_out};
   CHECK(run_call(table,
                  {"adam_update",
-                  {&w, &s.g, &m, &v, &s.rate},
+                  {&w, &s.g, &m, &v, &s.rate, &s.one, &s.one},
                   {&out.w, &out.m, &out.v},
                   {{"beta_1", 0.9}, {"beta_2", 0.999}, {"epsilon", 1e-7}},
-                  {4}},
+                  {4, 5, 6}},
                  5));
   compare_adam<T>(s, out, n * 3);
   CHECK(out.w.guarded() && out.m.guarded() && out.v.guarded());

@@ -24,6 +24,7 @@ struct Rule {
   std::vector<double> numbers;
   Oracle oracle;
   bool weighted = true;  // false: no weight, the gradient comes first and its place is written
+  bool scaled = true;    // whether factors of weight and gradient are given behind the scalars
 };
 
 Real toward(Real mean, Real x, Real share) { return mean + (x - mean) * share; }
@@ -104,7 +105,10 @@ void adam_direction(Real* x, const Real* c) {
   x[0] = c[0] * x[1] / (std::sqrt(c[1] * x[2]) + c[4]);
 }
 
+void average(Real* x, const Real* c) { x[0] = c[0] * x[0] + c[1] * x[1]; }
+
 const Rule rules[] = {
+    {"average_update", {}, {0.9, 0.1}, {}, {}, average, true, false},
     {"amsgrad_update", {small, positive, positive}, {0.01}, moments, shares, amsgrad},
     {"adamax_update", {small, {0.0, 0.1}}, {0.01}, moments, {1.0 - 0.9, 0.99, 1e-3}, adamax},
     {"nadam_update", {small, positive}, {0.01, 0.002, 1e-3}, betas, {1.0 - 0.9, 1.0 - 0.99}, nadam},
@@ -131,7 +135,14 @@ const Rule rules[] = {
      {{"shrink", 0.5}, {"grow", 1.2}, {"least", 0.1}, {"most", 0.8}},
      {0.5, 1.2, 0.1, 0.8},
      rprop},
-    {"adam_direction", {small, positive}, {10.0, 100.0}, moments, shares, adam_direction, false},
+    {"adam_direction",
+     {small, positive},
+     {10.0, 100.0},
+     moments,
+     shares,
+     adam_direction,
+     false,
+     false},
 };
 
 // The arguments of a rule, twice: as they were, and what is given to the kernel.
@@ -157,6 +168,8 @@ struct State {
   }
 };
 
+constexpr double factors[] = {0.75, 1.5};  // of the weight and the gradient
+
 template <typename T>
 void compare(const Rule& rule, State<T>& s, const std::vector<Array*>& found, int64_t n) {
   std::vector<Real> c;
@@ -167,6 +180,7 @@ void compare(const Rule& rule, State<T>& s, const std::vector<Array*>& found, in
     std::vector<Real> x;
     for (Array& array : s.before) x.push_back(static_cast<Real>(array.data<T>()[i]));
     const std::vector<Real> old = x;
+    for (size_t k = 0; rule.scaled && k < 2; ++k) x[k] *= static_cast<Real>(factors[k]);
     rule.oracle(x.data(), c.data());
     for (size_t k = 0, out = 0; k < x.size(); ++k) {
       if (rule.weighted && k == 1) continue;
@@ -185,6 +199,8 @@ void check_rule(const KernelTable& table, const Rule& rule, int64_t n, int64_t s
   std::vector<Array> scalars;
   for (const double value : rule.scalars)
     scalars.emplace_back(std::vector<int64_t>{}, std::vector<T>{T(value)});
+  for (size_t k = 0; rule.scaled && k < 2; ++k)
+    scalars.emplace_back(std::vector<int64_t>{}, std::vector<T>{T(factors[k])});
   Invocation call{rule.operation, {}, {}, rule.attributes};
   for (size_t k = 0; k < s.arrays.size(); ++k) {
     call.arguments.push_back(&s.arrays[k]);

@@ -9,9 +9,9 @@ import numpy as np
 
 from chainrule.dtypes import Array
 from chainrule.errors import ShapeError
-from chainrule.graph import Spec, Value, primitive
+from chainrule.graph import Spec, Value, fused, primitive
 from chainrule.ops.checks import cast
-from chainrule.ops.elementwise import add, divide, multiply, scale
+from chainrule.ops.elementwise import add, divide, multiply, scale, square
 from chainrule.ops.index import scatter_add
 from chainrule.ops.logic import equal
 from chainrule.ops.shape import broadcast, iota, reshape
@@ -51,6 +51,16 @@ reduce_sum.tiling(_first_axis_kept)
 @reduce_sum.vjp
 def _(g: Value, y: Value, x: Value, *, axes: Axes) -> Any:
     return (_spread(g, x, axes),)
+
+
+@fused("*s:float -> ?", reduces=True)
+def reduce_squares(x: Any, *, axes: Axes) -> Any:
+    """The sum of squares over `axes`."""
+    return reduce_sum(square(x), axes=axes)
+
+
+reduce_squares.shape_rule(lambda x, *, axes: _reduced(x, axes))
+reduce_squares.tiling(_first_axis_kept)
 
 
 @primitive("*s -> ?", reduces=True)

@@ -1,14 +1,20 @@
 """The optimizers' rules as operations; each runs over the weight while its gradient is in cache.
 
 Arguments are the weight, its gradient, the slots, then scalars of the same dtype that change from
-step to step; outputs are the new weight and the new slots.
+step to step; outputs are the new weight and the new slots. The last two scalars are factors of the
+weight and of the gradient, which decay and clipping become in a plan: see `plan.passes`.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from chainrule.dtypes import Array
 from chainrule.graph import Primitive, Spec, fused
 from chainrule.ops import elementwise as e
 from chainrule.ops import logic
@@ -18,10 +24,34 @@ Decorator = Callable[[Callable[..., Any]], Primitive]
 
 
 def _update(slots: int, scalars: int = 1, **facts: Any) -> Decorator:
-    """Return the decorator of a rule with so many slots and scalars."""
-    arguments = ["*s"] * (2 + slots) + ["()"] * scalars
+    """Return the decorator of a rule with so many slots and scalars, to which it adds two."""
+    arguments = ["*s"] * (2 + slots) + ["()"] * (scalars + 2)
     signature = f"{', '.join(arguments)} -> {', '.join(['*s'] * (1 + slots))}"
-    return _tiled(fused(signature, in_place=True, **facts), 2 + slots)
+    register = _tiled(fused(signature, in_place=True, **facts), 2 + slots)
+    return lambda body: register(_with_factors(body))
+
+
+def _with_factors(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the rule for the weight times `keep` and the gradient times `share`."""
+
+    @functools.wraps(rule)
+    def body(*arguments: Any, **attributes: Any) -> Any:
+        w, g, *rest, keep, share = arguments
+        w, g = e.multiply(w, _like(keep, w)), e.multiply(g, _like(share, g))
+        return rule(w, g, *rest, **attributes)
+
+    known = [*inspect.signature(rule).parameters.values()]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    first = [p for p in known if p.kind == kind]
+    added = [inspect.Parameter(name, kind) for name in ("keep", "share")]
+    body.__signature__ = inspect.Signature([*first, *added, *known[len(first) :]])  # type: ignore[attr-defined]
+    return body
+
+
+def unscaled(w: Any) -> tuple[Array, Array]:
+    """Return the factors of a step that scales neither weight nor gradient."""
+    one = np.ones((), w.dtype)
+    return one, one
 
 
 def _tiled(register: Decorator, arrays: int) -> Decorator:
@@ -274,3 +304,9 @@ def adam_direction(
     m, v = _moments(g, m, v, beta_1, beta_2)
     root = e.sqrt(e.multiply(_like(second, v), v))
     return e.divide(e.multiply(_like(first, m), m), e.offset(root, amount=epsilon)), m, v
+
+
+@_tiled(fused("*s, *s, (), () -> *s", in_place=True, cost=2), 2)
+def average_update(a: Any, w: Any, momentum: Any, rest: Any) -> Any:
+    """``momentum * a + rest * w``: one step of a running average of weights."""
+    return e.add(e.multiply(_like(momentum, a), a), e.multiply(_like(rest, w), w))

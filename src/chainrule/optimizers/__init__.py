@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.errors import ArgumentError, unknown_name
+from chainrule.named import Named
 from chainrule.optimizers import schedules
 from chainrule.optimizers.adadelta import Adadelta
 from chainrule.optimizers.adafactor import Adafactor
@@ -15,6 +15,7 @@ from chainrule.optimizers.adamax import Adamax
 from chainrule.optimizers.adamw import AdamW
 from chainrule.optimizers.base import Optimizer
 from chainrule.optimizers.lamb import Lamb
+from chainrule.optimizers.lbfgs import LBFGS
 from chainrule.optimizers.lion import Lion
 from chainrule.optimizers.nadam import Nadam
 from chainrule.optimizers.rmsprop import RMSprop
@@ -22,6 +23,7 @@ from chainrule.optimizers.rprop import Rprop
 from chainrule.optimizers.sgd import SGD
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adafactor",
@@ -43,9 +45,16 @@ __all__ = [
 
 _KINDS: tuple[type[Optimizer], ...] = (
     *(SGD, Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax),
-    *(Lamb, Lion, Nadam, RMSprop, Rprop),
+    *(Lamb, LBFGS, Lion, Nadam, RMSprop, Rprop),
 )
 NAMES: dict[str, type[Optimizer]] = {kind.__name__.lower(): kind for kind in _KINDS}
+_NAMED = Named(
+    "optimizer",
+    Optimizer,
+    "an optimizer is a name or an Optimizer",
+    NAMES,
+    fold=str.lower,
+)
 
 
 def get(identifier: Any) -> Optimizer:
@@ -67,35 +76,24 @@ def get(identifier: Any) -> Optimizer:
     >>> float(optimizers.get("adam").learning_rate)
     0.001
     """
-    if isinstance(identifier, Optimizer):
-        return identifier
-    if isinstance(identifier, str):
-        return _named(identifier)()
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if isinstance(identifier, type) and issubclass(identifier, Optimizer):
-        return identifier()
-    raise ArgumentError(f"an optimizer is a name or an Optimizer, not {identifier!r}")
+    found: Optimizer = _NAMED.get(identifier)
+    return found
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
     """Return the class and arguments of an optimizer as plain data, without its state."""
-    return {"class_name": type(optimizer).__name__, "config": optimizer.get_config()}
+    return _NAMED.serialize(optimizer) or {}
 
 
-def deserialize(config: Mapping[str, Any]) -> Optimizer:
-    """Return the optimizer that `serialize` described.
+def deserialize(
+    config: Mapping[str, Any], custom_objects: Mapping[str, type[Optimizer]] | None = None
+) -> Optimizer:
+    """Return the optimizer that `serialize` described; `custom_objects` are your own by class name.
 
     Raises
     ------
     ArgumentError
         For a class that is not known.
     """
-    kind = _named(str(config.get("class_name")))
-    return kind.from_config(dict(config.get("config", {})))
-
-
-def _named(name: str) -> type[Optimizer]:
-    if name.lower() not in NAMES:
-        raise unknown_name("optimizer", name, NAMES)
-    return NAMES[name.lower()]
+    made: Optimizer = _NAMED.deserialize(config, custom_objects)
+    return made

@@ -64,7 +64,7 @@ class Adadelta(Optimizer):
     def rule(self, w: Value, g: Value, rate: Value, *slots: Value) -> Sequence[Value]:
         """Return the new weight and means."""
         moved: Sequence[Value] = update.adadelta_update(
-            w, g, *slots, rate, rho=self.rho, epsilon=self.epsilon
+            w, g, *slots, rate, *update.unscaled(w), rho=self.rho, epsilon=self.epsilon
         )
         return moved
 

@@ -112,7 +112,8 @@ class Adafactor(Optimizer):
             u = _over_root(g, *moments)
         excess = ops.maximum(ops.multiply(_rms(u), 1.0 / self.clip_threshold), 1.0)
         rate = ops.multiply(rate, ops.maximum(_rms(w), self.epsilon_2))
-        return [update.sgd_update(w, u, ops.divide(rate, excess)), *moments]
+        rate = ops.divide(rate, excess)
+        return [update.sgd_update(w, u, rate, *update.unscaled(w)), *moments]
 
     def _toward(self, mean: Value, squares: Value, share: Value) -> Value:
         new = ops.add(squares, self.epsilon_1)

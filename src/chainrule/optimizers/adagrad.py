@@ -71,7 +71,9 @@ class Adagrad(Optimizer):
 
     def rule(self, w: Value, g: Value, rate: Value, *slots: Value) -> Sequence[Value]:
         """Return the new weight and sum of squares."""
-        moved: Sequence[Value] = update.adagrad_update(w, g, *slots, rate, epsilon=self.epsilon)
+        moved: Sequence[Value] = update.adagrad_update(
+            w, g, *slots, rate, *update.unscaled(w), epsilon=self.epsilon
+        )
         return moved
 
     def get_config(self) -> dict[str, Any]:

@@ -83,7 +83,14 @@ class Adam(Optimizer):
         """Return the new weight and the new moments."""
         operation = update.amsgrad_update if self.amsgrad else update.adam_update
         moved: Sequence[Value] = operation(
-            w, g, *slots, rate, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon
+            w,
+            g,
+            *slots,
+            rate,
+            *update.unscaled(w),
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
         )
         return moved
 

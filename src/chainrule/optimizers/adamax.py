@@ -72,7 +72,14 @@ class Adamax(Optimizer):
     def rule(self, w: Value, g: Value, rate: Value, *slots: Value) -> Sequence[Value]:
         """Return the new weight, mean and largest gradient."""
         moved: Sequence[Value] = update.adamax_update(
-            w, g, *slots, rate, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon
+            w,
+            g,
+            *slots,
+            rate,
+            *update.unscaled(w),
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
         )
         return moved
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from chainrule import ops
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, GraphError
-from chainrule.graph import Value, Variable
+from chainrule.graph import Value, Variable, gradient
 from chainrule.optimizers import schedules
 from chainrule.optimizers.by_hand import ByHand
 from chainrule.optimizers.clipping import clipped
@@ -96,8 +97,8 @@ class Optimizer(Steps, ByHand):
         and average."""
         held: list[Variable] = []
         for variable, slots in self._slots.values():
-            held += [*slots, *self.kept(variable)]
-        return [*self.counts, *([] if self._rate is None else [self._rate]), *held]
+            held += [*slots, *self._held(variable)]
+        return [*self.step_counts, *([] if self._rate is None else [self._rate]), *held]
 
     def build(self, variables: Sequence[Variable]) -> None:
         """Make the slots of those variables that have none yet."""
@@ -108,7 +109,7 @@ class Optimizer(Steps, ByHand):
                     for name, start in self.new_slots(variable).items()
                 ]
                 self._slots[id(variable)] = (variable, slots)
-            self.keep(variable)
+            self._keep(variable)
 
     def restart(self, known: Container[int]) -> None:
         """Let the slots whose ids are not known be as they were when they were made."""
@@ -117,7 +118,23 @@ class Optimizer(Steps, ByHand):
             for slot, start in zip(slots, starts, strict=True):
                 if id(slot) not in known:
                     slot.assign(start)
-            self.keep_again(variable, known)
+            self._keep_again(variable, known)
+
+    @contextmanager
+    def lent(self, schedule: Schedule | None = None) -> Iterator[None]:
+        """Within the block the rate is this schedule, if one is given; slots made there are dropped
+        at its end, and the state is what it was."""
+        rate = self._schedule, self._rate
+        slots, kept = dict(self._slots), dict(self._kept)
+        held = [(v, v.numpy()) for v in self.variables]
+        if schedule is not None:
+            self._schedule, self._rate = schedule, None
+        try:
+            yield
+        finally:
+            (self._schedule, self._rate), self._slots, self._kept = rate, slots, kept
+            for variable, value in held:
+                variable.assign(value)
 
     def new_slots(self, variable: Variable) -> dict[str, Array]:
         """Return what the slots of a weight begin as: by default zeros of its shape for each of
@@ -149,24 +166,28 @@ class Optimizer(Steps, ByHand):
             raise GraphError(f"{len(gradients)} gradients for {len(variables)} variables")
         self.build(variables)
         used = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
-        found = [fitting(g, v) for g, v in used]
+        found = [self._unscaled(fitting(g, v)) for g, v in used]
         weights = [v for _, v in used]
-        found, due, assigns = self.gathered(found, weights)
-        moves = self.averaged(self._all_moved(clipped(self, found, weights), weights), variables)
+        found, due, assigns = self._gathered(found, weights)
+        moves = self._averaged(self._all_moved(clipped(self, found, weights), weights), variables)
         moves = [(v, v.constraint(new) if v.constraint else new) for v, new in moves]
         moves.append((self.iterations, ops.add(self.iterations.leaf, 1)))
         return [*when(due, moves), *assigns]
+
+    def learned(self, loss: Value, variables: Sequence[Variable]) -> Assigns:
+        """Return what a batch of `fit` with this loss assigns: by default that of `updates`."""
+        return self.updates(gradient(self.scale_loss(loss), variables), variables)
 
     def _all_moved(self, gradients: Sequence[Value], variables: Sequence[Variable]) -> Assigns:
         """Return the new weights and slots."""
         now = self._rate_now()
         rates: dict[tuple[float, str], tuple[Value, Value]] = {}
         assigns: Assigns = []
-        for gradient, variable in zip(gradients, variables, strict=True):
+        for g, variable in zip(gradients, variables, strict=True):
             key = (variable.rate_multiplier, variable.dtype)
             if key not in rates:
                 rates[key] = self._rates(now, *key)
-            assigns += self._moved(gradient, variable, *rates[key])
+            assigns += self._moved(g, variable, *rates[key])
         return assigns
 
     def _rates(self, rate: Value, multiplier: float, dtype: str) -> tuple[Value, Value]:
@@ -179,7 +200,7 @@ class Optimizer(Steps, ByHand):
     def _rate_now(self) -> Value:
         """Return the learning rate of this step as a float64 scalar."""
         if self._schedule is not None:
-            return ops.cast(self._schedule(self.batches()), "float64")
+            return ops.cast(self._schedule(self._batches()), "float64")
         if self._rate is None:
             raise GraphError("the optimizer has no learning rate")
         return self._rate.leaf
@@ -187,7 +208,7 @@ class Optimizer(Steps, ByHand):
     def _moved(self, g: Value, variable: Variable, rate: Value, own: Value) -> Assigns:
         slots = self._slots[id(variable)][1]
         w = variable.leaf
-        if self.decays(variable) and self.weight_decay:
+        if self._decays(variable) and self.weight_decay:
             kept = ops.subtract(1.0, ops.multiply(own, self.weight_decay))
             w = ops.multiply(w, ops.cast(kept, w.dtype))
         new = self.rule(w, g, rate, *(slot.leaf for slot in slots))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from chainrule import ops
 from chainrule.errors import NotBuiltError
-from chainrule.graph import Function, Value, Variable, placeholder
-from chainrule.graph.pending import assign_all
+from chainrule.graph import Value, Variable, placeholder
+from chainrule.graph.pending import Step, take_step
 
 Assigns = list[tuple[Variable, Value]]
 Pairs = Iterable[tuple[Value | None, Variable]]
@@ -17,7 +18,7 @@ class ByHand:
     """The half of `Optimizer` that does single steps; the other gives the rule."""
 
     def __init__(self) -> None:
-        self._steps: dict[tuple[int, ...], tuple[Function, list[Variable]]] = {}
+        self._steps: dict[tuple[Any, ...], Step] = {}
 
     def updates(self, gradients: Sequence[Value | None], variables: Sequence[Variable]) -> Assigns:
         """Return what a step assigns."""
@@ -50,22 +51,25 @@ class ByHand:
         >>> w.numpy()
         array([0., 2.])
         """
-        pairs = [(ops.as_value(g), v) for g, v in grads_and_vars if g is not None]
-        gradients = [g for g, _ in pairs]
-        step, assigned = self._step([v for _, v in pairs], gradients)
-        assign_all(zip(assigned, step(gradients), strict=True), also=gradients)
+        gradients, variables = [], []
+        for g, v in grads_and_vars:
+            if g is not None:
+                gradients.append(g if isinstance(g, Value) else ops.as_value(g))
+                variables.append(v)
+        take_step(self._step(variables, gradients), gradients)
 
-    def _step(
-        self, variables: Sequence[Variable], gradients: Sequence[Value]
-    ) -> tuple[Function, list[Variable]]:
-        """Return a step as a function of the gradients, and the variables its outputs are for."""
-        key = (*map(id, variables), *(hash(g.spec) for g in gradients))
-        if key not in self._steps:
+    def _step(self, variables: Sequence[Variable], gradients: Sequence[Value]) -> Step:
+        """Return a step as a function of the gradients."""
+        node = gradients[0].node if gradients else None
+        if node is not None and all(g.node is node for g in gradients):
+            key: tuple[Any, ...] = (node.op, *map(id, variables), *[g.index for g in gradients])
+        else:
+            key = (*map(id, variables), *[g.spec for g in gradients])
+        known = self._steps.get(key)
+        if known is None:
             inputs = [placeholder(g.shape, g.dtype, "gradient") for g in gradients]
-            assigns = self.updates(inputs, variables)
-            step = Function("step", inputs, [value for _, value in assigns])
-            self._steps[key] = (step, [variable for variable, _ in assigns])
-        return self._steps[key]
+            known = self._steps[key] = Step(inputs, self.updates(inputs, variables))
+        return known
 
     def step(self) -> None:
         """Move the weights given to `build` against their ``grad``, which ``backward()`` made.

@@ -78,7 +78,8 @@ class Lamb(Optimizer):
         d, m, v = update.adam_direction(
             g, *slots, first, second, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon
         )
-        return [update.sgd_update(w, d, ops.multiply(rate, _trust(w, d))), m, v]
+        rate = ops.multiply(rate, _trust(w, d))
+        return [update.sgd_update(w, d, rate, *update.unscaled(w)), m, v]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments as plain data."""

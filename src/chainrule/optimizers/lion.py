@@ -63,7 +63,7 @@ class Lion(Optimizer):
     def rule(self, w: Value, g: Value, rate: Value, *slots: Value) -> Sequence[Value]:
         """Return the new weight and mean."""
         moved: Sequence[Value] = update.lion_update(
-            w, g, *slots, rate, beta_1=self.beta_1, beta_2=self.beta_2
+            w, g, *slots, rate, *update.unscaled(w), beta_1=self.beta_1, beta_2=self.beta_2
         )
         return moved
 

@@ -95,7 +95,7 @@ class Nadam(Optimizer):
         rates = [ops.multiply(rate, ops.cast(part, w.dtype)) for part in (of_m, of_g)]
         epsilon = ops.cast(ops.multiply(self._root(), self.epsilon), w.dtype)
         moved: Sequence[Value] = update.nadam_update(
-            w, g, m, v, *rates, epsilon, beta_1=self.beta_1, beta_2=self.beta_2
+            w, g, m, v, *rates, epsilon, *update.unscaled(w), beta_1=self.beta_1, beta_2=self.beta_2
         )
         return [*moved, product]
 

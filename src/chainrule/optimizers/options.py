@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "ema_momentum": 0.99,
     "ema_overwrite_frequency": None,
     "gradient_accumulation_steps": None,
+    "loss_scale_factor": None,
     "skip_nonfinite": False,
 }
 _CLIPS = ("clipnorm", "clipvalue", "global_clipnorm", "adaptive_clip")
@@ -53,6 +54,10 @@ class Options:
         At least 1: after every so many steps too.
     gradient_accumulation_steps : int, optional
         At least 1: a step is made of the mean of the gradients of so many batches.
+    loss_scale_factor : float, optional
+        Above 0: gradients are taken of the loss times this and divided by it after, so that small
+        ones do not vanish in arithmetic of low precision. In loops by hand, take them of
+        ``optimizer.scale_loss(loss)``.
     skip_nonfinite : bool, default False
         A batch whose gradients hold a NaN or an infinity changes nothing, as if it had not been
         there; ``optimizer.skipped`` counts them.
@@ -90,6 +95,7 @@ class Options:
         self.ema_momentum = _share("ema_momentum", given)
         self.ema_overwrite_frequency = _count("ema_overwrite_frequency", given)
         self.gradient_accumulation_steps = _count("gradient_accumulation_steps", given)
+        self.loss_scale_factor = _positive("loss_scale_factor", given)
         self.skip_nonfinite = bool(given["skip_nonfinite"])
         self._undecayed: set[int] = set()
         self._undecayed_names: list[str] = []
@@ -131,7 +137,7 @@ class Options:
                 raise ArgumentError(f"{name!r} is no regular expression: {error}") from error
             self._undecayed_names.append(name)
 
-    def decays(self, variable: Variable) -> bool:
+    def _decays(self, variable: Variable) -> bool:
         """Return whether `weight_decay` moves this weight."""
         if not self.weight_decay or id(variable) in self._undecayed:
             return False
@@ -159,7 +165,7 @@ def _number(name: str, given: dict[str, Any], least: float) -> float | None:
 def _positive(name: str, given: dict[str, Any]) -> float | None:
     value = _number(name, given, least=0.0)
     if value == 0.0:
-        raise ArgumentError(f"{name} is 0; expected a number above 0, or None for no clipping")
+        raise ArgumentError(f"{name} is 0; expected a number above 0, or None")
     return value
 
 

@@ -84,7 +84,7 @@ class RMSprop(Optimizer):
         if self.momentum:
             numbers["momentum"] = self.momentum
         operation = _RULES[self.centered, self.momentum > 0]
-        moved: Sequence[Value] = operation(w, g, *slots, rate, **numbers)
+        moved: Sequence[Value] = operation(w, g, *slots, rate, *update.unscaled(w), **numbers)
         return moved
 
     def get_config(self) -> dict[str, Any]:

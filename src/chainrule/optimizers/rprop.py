@@ -82,7 +82,7 @@ class Rprop(Optimizer):
         """Return the new weight, the gradient that counted and the new step sizes."""
         (shrink, grow), (least, most) = self.etas, self.step_sizes
         moved: Sequence[Value] = update.rprop_update(
-            w, g, *slots, shrink=shrink, grow=grow, least=least, most=most
+            w, g, *slots, *update.unscaled(w), shrink=shrink, grow=grow, least=least, most=most
         )
         return moved
 

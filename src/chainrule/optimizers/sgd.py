@@ -61,9 +61,15 @@ class SGD(Optimizer):
     def rule(self, w: Value, g: Value, rate: Value, *slots: Value) -> Sequence[Value]:
         """Return the new weight, and with momentum the new velocity."""
         if not slots:
-            return [update.sgd_update(w, g, rate)]
+            return [update.sgd_update(w, g, rate, *update.unscaled(w))]
         moved: Sequence[Value] = update.momentum_update(
-            w, g, slots[0], rate, momentum=self.momentum, nesterov=self.nesterov
+            w,
+            g,
+            slots[0],
+            rate,
+            *update.unscaled(w),
+            momentum=self.momentum,
+            nesterov=self.nesterov,
         )
         return moved
 

@@ -12,6 +12,7 @@ from chainrule import ops
 from chainrule.dtypes import Array
 from chainrule.errors import ShapeError
 from chainrule.graph import Value, Variable
+from chainrule.ops import update
 from chainrule.optimizers.options import Options
 
 Assigns = list[tuple[Variable, Value]]
@@ -35,7 +36,7 @@ class Steps(Options):
         self._kept: dict[int, tuple[Variable, dict[str, Variable]]] = {}
 
     @property
-    def counts(self) -> list[Variable]:
+    def step_counts(self) -> list[Variable]:
         """What a step counts: finished steps, batches of the next one, batches left out."""
         counts = [self.iterations, self._accumulated, self._skipped]
         return [variable for variable in counts if variable is not None]
@@ -45,7 +46,7 @@ class Steps(Options):
         """The number of batches that `skip_nonfinite` has left out."""
         return 0 if self._skipped is None else int(self._skipped)
 
-    def batches(self) -> Value:
+    def _batches(self) -> Value:
         """Return the number of batches that steps were made of, those of the next one too: what a
         schedule is a function of."""
         if self._accumulated is None:
@@ -53,7 +54,7 @@ class Steps(Options):
         done = ops.multiply(self.iterations.leaf, self.gradient_accumulation_steps)
         return ops.add(done, self._accumulated.leaf)
 
-    def keep(self, variable: Variable) -> None:
+    def _keep(self, variable: Variable) -> None:
         """Make what the options need for a weight, where there is none yet."""
         if id(variable) in self._kept:
             return
@@ -63,7 +64,7 @@ class Steps(Options):
         }
         self._kept[id(variable)] = (variable, made)
 
-    def keep_again(self, variable: Variable, known: Container[int]) -> None:
+    def _keep_again(self, variable: Variable, known: Container[int]) -> None:
         """Let what is kept for a weight, where its id is not known, be as it was when made."""
         made = self._kept[id(variable)][1]
         for name, start in self._starts(variable).items():
@@ -78,11 +79,33 @@ class Steps(Options):
             starts["average"] = variable.value
         return starts
 
-    def kept(self, variable: Variable) -> list[Variable]:
+    def _held(self, variable: Variable) -> list[Variable]:
         """Return what the options keep for a weight."""
         return list(self._kept[id(variable)][1].values())
 
-    def gathered(
+    def scale_loss(self, loss: Value) -> Value:
+        """Return ``loss_scale_factor * loss``, of which the gradients are taken.
+
+        Parameters
+        ----------
+        loss : Value
+            What is minimized.
+
+        Examples
+        --------
+        >>> from chainrule import ops
+        >>> from chainrule.optimizers import SGD
+        >>> float(SGD(loss_scale_factor=1024.0).scale_loss(ops.as_value(2.0)))
+        2048.0
+        """
+        factor = self.loss_scale_factor
+        return loss if factor is None else ops.multiply(loss, factor)
+
+    def _unscaled(self, gradient: Value) -> Value:
+        factor = self.loss_scale_factor
+        return gradient if factor is None else ops.multiply(gradient, 1.0 / factor)
+
+    def _gathered(
         self, gradients: Sequence[Value], variables: Sequence[Variable]
     ) -> tuple[list[Value], Value | None, Assigns]:
         """Return the gradients of a step, whether it is made now, and what is assigned in any case.
@@ -117,7 +140,7 @@ class Steps(Options):
             return None
         return functools.reduce(ops.logical_and, [ops.all(ops.isfinite(g)) for g in gradients])
 
-    def averaged(self, moves: Assigns, variables: Sequence[Variable]) -> Assigns:
+    def _averaged(self, moves: Assigns, variables: Sequence[Variable]) -> Assigns:
         """Return the moves and those of the averages; weights may become their averages."""
         if not self.use_ema:
             return moves
@@ -131,7 +154,7 @@ class Steps(Options):
             )
             share = ops.cast(momentum, w.dtype)
             rest = ops.cast(ops.subtract(1.0, momentum), w.dtype)
-            mean = ops.add(ops.multiply(average.leaf, share), ops.multiply(w, rest))
+            mean = update.average_update(average.leaf, w, share, rest)
             moves = _put(moves, average, mean)
             if self.ema_overwrite_frequency is not None:
                 moves = _put(moves, variable, ops.where(self._overwrites(), mean, w))

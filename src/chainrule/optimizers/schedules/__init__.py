@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.errors import ArgumentError, unknown_name
+from chainrule.errors import ArgumentError
+from chainrule.named import Named
 from chainrule.optimizers.schedules.base import Constant, LearningRateSchedule
 from chainrule.optimizers.schedules.cosine import CosineDecay, CosineDecayRestarts
 from chainrule.optimizers.schedules.cycle import OneCycle
@@ -50,6 +51,12 @@ _CLASSES: tuple[type[LearningRateSchedule], ...] = (
     Warmup,
 )
 NAMES: dict[str, type[LearningRateSchedule]] = {kind.__name__: kind for kind in _CLASSES}
+_NAMED = Named(
+    "schedule",
+    LearningRateSchedule,
+    "a schedule is a LearningRateSchedule",
+    NAMES,
+)
 
 
 def serialize(schedule: Any) -> Any:
@@ -63,7 +70,7 @@ def serialize(schedule: Any) -> Any:
     """
     if not hasattr(schedule, "get_config"):
         return schedule
-    return {"class_name": type(schedule).__name__, "config": schedule.get_config()}
+    return _NAMED.serialize(schedule)
 
 
 def deserialize(
@@ -93,8 +100,4 @@ def deserialize(
         return config
     if not isinstance(config, Mapping):
         raise ArgumentError(f"a schedule is described by a dict, not {config!r}")
-    known = {**NAMES, **(custom_objects or {})}
-    name = str(config.get("class_name"))
-    if name not in known:
-        raise unknown_name("schedule", name, known)
-    return known[name].from_config(dict(config.get("config", {})))
+    return _NAMED.deserialize(config, custom_objects)
