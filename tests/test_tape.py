@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import chainrule as cr
 from chainrule import executors, layers, losses, ops, optimizers
 from chainrule.errors import ArgumentError, GraphError, NotBuiltError, ShapeError
 from chainrule.executors import kept, set_num_threads
+from chainrule.graph import Value
 from chainrule.models import Model, Sequential
 
 RNG = np.random.default_rng(0)
@@ -290,3 +293,114 @@ def test_running_means_by_tape_and_by_fit_are_the_same() -> None:
     by_tape(model)
     for a, b in zip(expected.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+# What is found again under the form of a graph must be what would be found anew.
+
+
+def arrays(*seeds: int) -> list[np.ndarray]:
+    return [np.random.default_rng(s).standard_normal(4).astype("float32") for s in seeds]
+
+
+def test_equal_graphs_of_other_arrays_are_told_apart() -> None:
+    w = cr.Variable(np.ones(4, "float32"))
+
+    def value(a: np.ndarray, b: np.ndarray, factor: float) -> Value:
+        x, y = ops.as_value(a), ops.as_value(b)
+        return ops.sum(w * x * y * factor + x)
+
+    for a, b, factor in [(1, 2, 1.0), (2, 1, 1.0), (3, 3, 1.0), (1, 2, -2.0), (4, 5, -2.0)]:
+        x, y = arrays(a, b)
+        of = value(x, y, factor)
+        found = cr.GradientTape().gradient(of, [w])[0]
+        np.testing.assert_allclose(found.numpy(), factor * x * y, rtol=1e-6)
+        np.testing.assert_allclose(of.item(), (factor * x * y + x).sum(), rtol=1e-5)
+
+
+def test_one_array_used_twice_is_not_taken_for_two() -> None:
+    (a, b) = arrays(1, 2)
+    for first, second in ((a, b), (a, a)):
+        x = ops.as_value(first)
+        y = x if first is second else ops.as_value(second)
+        found = cr.GradientTape().gradient(ops.sum(x * y), [x, y])
+        expected = (b, a) if first is not second else (2 * a, 2 * a)
+        for g, e in zip(found, expected, strict=True):
+            np.testing.assert_allclose(g.numpy(), e, rtol=1e-6)
+
+
+def test_many_arrays_are_described_by_their_numbers() -> None:
+    w = cr.Variable(np.ones(4, "float32"))
+    for count in (15, 16, 17, 40):
+        parts = arrays(*range(count))
+        total = ops.sum(w * 0.0)
+        for part in parts:
+            total = total + ops.sum(w * ops.as_value(part))
+        g = cr.GradientTape().gradient(total, w)
+        np.testing.assert_allclose(g.numpy(), np.sum(parts, axis=0), rtol=1e-4, atol=1e-5)
+
+
+def test_second_derivatives_by_what_lies_between() -> None:
+    """The gradient of a loss is one node; by a hidden value it is taken apart again."""
+    w = cr.Variable(np.array([0.5, -1.0], "float32"))
+    for scale in (1.0, 3.0):
+        x = ops.as_value(np.array([scale, 2.0], "float32"))
+        hidden = w * x
+        loss = ops.sum(hidden * hidden * hidden)
+        (first,) = cr.GradientTape().gradient(loss, [w])  # 3 hidden^2 x
+        second = cr.GradientTape().gradient(ops.sum(first), hidden)
+        expected = 6 * (w.numpy() * x.numpy()) * x.numpy()
+        np.testing.assert_allclose(second.numpy(), expected, rtol=1e-6)
+
+
+def test_programs_go_with_their_variables() -> None:
+    def loop() -> list[weakref.ref[cr.Variable]]:
+        model = network()
+        by_tape(model)
+        return [weakref.ref(v) for v in model.variables]
+
+    references = loop()
+    gc.collect()
+    assert all(reference() is None for reference in references)
+
+
+def test_who_wrote_last_is_known() -> None:
+    a, b = cr.Variable([1.0]), cr.Variable([2.0])
+    optimizer = optimizers.SGD(1.0)
+
+    def late(variable: cr.Variable, change: cr.Variable) -> bool:
+        value = ops.sum(variable * 2.0)
+        optimizer.apply_gradients([(ops.as_value([1.0]), change)])
+        try:
+            value.item()
+        except GraphError:
+            return True
+        return False
+
+    assert late(a, a) and not late(a, b) and late(b, b)
+    a.assign([3.0])  # written by another than the step in between
+    assert late(a, a) and not late(b, a) and not late(a, b) and late(b, b)
+
+
+def test_layers_added_to_a_list_are_found() -> None:
+    class Grown(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks: list[layers.Layer] = []
+
+        def call(self, inputs):  # type: ignore[no-untyped-def]
+            for block in self.blocks:
+                inputs = block(inputs)
+            return inputs
+
+    spare, model = layers.Dense(3), Grown()
+    spare(X[:2])
+    model.blocks.append(layers.Dense(12))
+    model(X[:2])
+    assert len(model.trainable_variables) == 2
+    model.blocks.append(spare)
+    assert len(model.trainable_variables) == 4
+    model.blocks[1] = layers.Dense(5)
+    model(X[:2])
+    assert [v.shape[-1] for v in model.trainable_variables] == [12, 12, 5, 5]
+    model.blocks[0].kernel.trainable = False
+    assert len(model.trainable_variables) == 3

@@ -13,7 +13,7 @@ from chainrule.errors import GraphError
 from chainrule.executors import threads
 from chainrule.executors.program import Fault, check_array, find_placeholder, output_slot
 from chainrule.graph import Value
-from chainrule.graph.value import Clock, aligned_copy
+from chainrule.graph.value import Clock, Writer, aligned_copy
 from chainrule.plan import Call, Plan
 from chainrule.plan.plan import nbytes
 
@@ -45,7 +45,7 @@ class NativeProgram:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._outputs: dict[int, Array] = {}
-        self._assigned = [variable for variable, _ in plan.assigns]
+        self._writer = Writer([variable for variable, _ in plan.assigns])
         self._slot_of = {s.value: i for i, s in enumerate(plan.slots) if s.kind == "placeholder"}
         self._program = _native.Program(specification(plan))
         for i, slot in enumerate(plan.slots):
@@ -66,6 +66,14 @@ class NativeProgram:
             check_array(self.plan.slots[slot], array, stride)
             self._program.bind(slot, array, stride)
 
+    def slot(self, value: Value) -> int | None:
+        """Return where a placeholder is fed; ``None`` for one that the plan does not read."""
+        return self._slot_of.get(value)
+
+    def feed(self, slot: int, array: Array) -> None:
+        """Feed the placeholder of this slot with an array of its type."""
+        self._program.bind(slot, _stored(array), 0)
+
     def bind_output(self, i: int, array: Array, stride: int = 0) -> None:
         """Write output `i` into `array`, advancing `stride` bytes a step."""
         slot = output_slot(self.plan, i)
@@ -80,7 +88,7 @@ class NativeProgram:
     def run(self, steps: int = 1) -> int:
         """Run `steps` steps; return how many were completed."""
         done, code, row = self._program.run(steps, threads.num_threads())
-        Clock.changed(self._assigned)
+        Clock.changed(self._writer)
         if code >= 0:
             raise Fault(code, row, done)
         return int(done)
@@ -99,6 +107,11 @@ def load(plan: Plan) -> NativeProgram:
         return NativeProgram(plan)
     except ValueError as error:
         raise GraphError(f"the engine refused the plan: {error}") from error
+
+
+def scratch_bytes(plan: Plan) -> int:
+    """Return what a run of the plan keeps beside the arena: the scratch of each thread."""
+    return int(_native.scratch_bytes(specification(plan), threads.num_threads()))
 
 
 def specification(plan: Plan) -> dict[str, Any]:

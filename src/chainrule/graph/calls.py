@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from chainrule.graph import pending, scope
 from chainrule.graph.autodiff import ordered
+from chainrule.graph.form import Form, describe
 from chainrule.graph.function import Function
-from chainrule.graph.value import Value, placeholder
+from chainrule.graph.value import Changes, Value, constant, placeholder
 
 
 class Watched:
@@ -18,10 +21,8 @@ class Watched:
     for what it was.
     """
 
-    changes = 0
-
     def __setattr__(self, name: str, value: Any) -> None:
-        Watched.changes += 1
+        Changes.count += 1
         object.__setattr__(self, name, value)
 
 
@@ -30,19 +31,45 @@ class Calls:
 
     def __init__(self) -> None:
         self._known: dict[Any, _Traced] = {}
+        # The same by what was given: arrays, and `training` as it was said.
+        self._given: dict[Any, tuple[_Traced, str]] = {}
         self._changes = -1
         self.penalties: list[Value] = []  # what the last call added to the loss
 
-    def run(self, call: Callable[..., Any], arguments: Sequence[Value], training: bool) -> Any:
-        """Return what ``call(*arguments)`` returns, by one node."""
-        if self._changes != Watched.changes:
+    def again(self, array: Any, training: bool | None) -> Any:
+        """Return what a call with such an array returns; ``None`` if there was none before."""
+        if self._changes != Changes.count or type(array) is not np.ndarray or not scope.idle():
+            return None
+        known = self._given.get((training, array.shape, array.dtype))
+        if known is None:
+            return None
+        traced, dtype = known
+        result = traced((constant(array, dtype),))
+        self.penalties = traced.penalties
+        return result
+
+    def run(
+        self,
+        call: Callable[..., Any],
+        arguments: Sequence[Value],
+        training: bool,
+        given: tuple[Any, bool | None] = (None, None),
+    ) -> Any:
+        """Return what ``call(*arguments)`` returns, by one node; `again` finds it by what was
+        given: an array, and `training`."""
+        if self._changes != Changes.count:
             self._known.clear()
-        key = (training, *(x.spec for x in arguments))
+            self._given.clear()
+        key: tuple[Any, ...] = (training,)
+        for x in arguments:
+            key = (*key, x.spec.shape, x.spec.dtype)
         traced = self._known.get(key)
         if traced is None:
             traced = _Traced(call, arguments, training)
             # What was set on the way belongs to this trace: it is the first of those to come.
-            self._known[key], self._changes = traced, Watched.changes
+            self._known[key], self._changes = traced, Changes.count
+        if type(given[0]) is np.ndarray:
+            self._given[given[1], given[0].shape, given[0].dtype] = traced, arguments[0].dtype
         result = traced(arguments)
         self.penalties = traced.penalties
         return result
@@ -57,22 +84,26 @@ class _Traced:
         inputs = [placeholder(x.shape, x.dtype, "") for x in arguments]
         key = placeholder((2,), "int64", "random key")
         with scope.tracing(key, training):
-            self._form = call(*inputs)
+            self._result = call(*inputs)
             recorded, self.penalties = scope.recorded(), scope.penalties()
         self._recorded = [variable for variable, _ in recorded]
-        self._returned = len(list(_values(self._form)))
-        outputs = [*_values(self._form), *self.penalties, *(value for _, value in recorded)]
+        self._returned = len(list(_values(self._result)))
+        outputs = [*_values(self._result), *self.penalties, *(value for _, value in recorded)]
         leaves = {a: None for node in ordered(outputs) for a in node.arguments}
         leaves |= dict.fromkeys(outputs)
         self._fixed = [a for a in leaves if a.variable is not None]
         self._draws = key in leaves
-        ends = [*inputs, *self._fixed, *([key] if self._draws else [])]
-        self._function = Function(getattr(call, "__name__", "call"), ends, outputs)
+        ends = [*inputs, *([key] if self._draws else [])]
+        self._function = Function(getattr(call, "__name__", "call"), ends, outputs, self._fixed)
+        self._form: Form | None = None  # of a call with one array
 
     def __call__(self, arguments: Sequence[Value]) -> Any:
-        key = [scope.random_key()] if self._draws else []
-        fixed = map(pending.latest, self._fixed)
-        outputs = self._function((*arguments, *fixed, *key))
+        if self._draws:
+            arguments = (*arguments, scope.random_key())
+        latest = pending.latest(self._fixed)
+        outputs = self._function(arguments, latest)
+        if latest is None and outputs:
+            self._describe(outputs[0].node, arguments)
         if self._recorded:
             first = len(outputs) - len(self._recorded)
             pending.record(zip(self._recorded, outputs[first:], strict=True))
@@ -80,16 +111,30 @@ class _Traced:
         for y in outputs:
             pending.keep(y)
         self.penalties = list(outputs[self._returned :])
-        return _like(self._form, iter(outputs))
+        if isinstance(self._result, Value):
+            return outputs[0]
+        return _like(self._result, iter(outputs))
+
+    def _describe(self, node: Any, arguments: Sequence[Value]) -> None:
+        """Give the node its form, while what it consists of is at hand."""
+        x = arguments[0]
+        if len(arguments) == 1 and x.constant is not None and x.spec.shape:
+            if self._form is None:
+                self._form = describe(node)
+            node.form, node.leaves, node.born = self._form, (x,), node.made_at
+        else:
+            describe(node)
 
 
 def at_hand(*values: Value) -> bool:
     """Return whether a call with these stands in a loop written by hand: nothing is being traced,
     and they are arrays or came of such calls."""
-    return scope.idle() and all(
-        v.constant is not None or (v.node is not None and isinstance(v.node.op, Function))
-        for v in values
-    )
+    if not scope.idle():
+        return False
+    for v in values:
+        if v.constant is None and (v.node is None or not isinstance(v.node.op, Function)):
+            return False
+    return True
 
 
 def _values(form: Any) -> Iterator[Value]:

@@ -9,24 +9,39 @@ from typing import Any
 from chainrule.dtypes import is_float
 from chainrule.graph.autodiff import gradient, ordered
 from chainrule.graph.primitive import registry
-from chainrule.graph.value import Node, Value, placeholder
+from chainrule.graph.scope import path
+from chainrule.graph.value import Clock, Node, Value, placeholder
+
+_NONE: Mapping[str, Any] = {}
 
 
 class Call(Node):
     """The node of a function. It holds its outputs weakly: what a loop by hand has let go is free
     at once, large arrays with it, and does not wait for the collector of cycles."""
 
-    __slots__ = ("_outputs",)
+    __slots__ = ("_outputs", "origin", "own")
+
+    def __init__(self, op: Function, arguments: tuple[Value, ...], own: int | None) -> None:
+        self.op = op  # type: ignore[assignment]
+        self.arguments = arguments
+        self.attributes = _NONE
+        self.path = path()
+        self.made_at = Clock.now
+        self.form, self.leaves, self.born = None, (), 0
+        self._outputs: list[weakref.ref[Value]] = []
+        # Where the arguments after so many are the function's own variables: their number.
+        self.own = own
+        # Of a derivative: the value it was taken of, and by which values.
+        self.origin: tuple[Value, tuple[Value, ...]] | None = None
 
     @property
     def outputs(self) -> tuple[Value, ...]:
         """The outputs; one that no one holds any more is made anew."""
         op: Any = self.op
-        found = []
-        for i, reference in enumerate(self._outputs):
-            value = reference()
-            found.append(Value(op.outputs[i].spec, self, i) if value is None else value)
-        return tuple(found)
+        held = [reference() for reference in self._outputs] or [None] * len(op.specs)
+        found = tuple([Value(op.specs[i], self, i) if v is None else v for i, v in enumerate(held)])
+        self.outputs = found
+        return found
 
     @outputs.setter
     def outputs(self, values: tuple[Value, ...]) -> None:
@@ -36,8 +51,8 @@ class Call(Node):
 class Function:
     """A graph with named ends: calling it makes one node, and so does its derivative.
 
-    `inputs` are leaves of the graph (placeholders, or variables, which are then also what the
-    function is called with); `outputs` are what it returns. Executors never see a function:
+    `inputs` are placeholders of the graph, and `variables` those of its leaves that are variables
+    and may be differentiated by; `outputs` are what it returns. Executors never see a function:
     `expand` puts its graph in its place.
     """
 
@@ -46,19 +61,35 @@ class Function:
     checks = False
     has_derivative = True
 
-    def __init__(self, name: str, inputs: Sequence[Value], outputs: Sequence[Value]) -> None:
+    def __init__(
+        self,
+        name: str,
+        inputs: Sequence[Value],
+        outputs: Sequence[Value],
+        variables: Sequence[Value] = (),
+    ) -> None:
         self.name = name
-        self.inputs = tuple(inputs)
+        self.inputs = (*inputs, *variables)
+        self.variables = tuple(variables)
         self.outputs = tuple(outputs)
-        self._specs = [y.spec for y in self.outputs]
+        self.specs = [y.spec for y in self.outputs]
+        self.forms: Any = None  # kept by `graph.form`
         self._derivatives: dict[tuple[int, ...], Function] = {}
 
-    def __call__(self, arguments: Sequence[Value]) -> tuple[Value, ...]:
-        """Return the outputs for these arguments, of the types of the inputs."""
-        node = Call(self, tuple(arguments), {})  # type: ignore[arg-type]
-        outputs = tuple([Value(spec, node, i) for i, spec in enumerate(self._specs)])
+    def __call__(
+        self, arguments: Sequence[Value], variables: Sequence[Value] | None = None
+    ) -> tuple[Value, ...]:
+        """Return the outputs for these arguments, of the types of the inputs; `variables` stand for
+        its own."""
+        node = self.node(arguments, variables)
+        outputs = tuple([Value(spec, node, i) for i, spec in enumerate(self.specs)])
         node.outputs = outputs
         return outputs
+
+    def node(self, arguments: Sequence[Value], variables: Sequence[Value] | None = None) -> Call:
+        """Return the node of a call, which makes its outputs where they are asked for."""
+        given = (*arguments, *(self.variables if variables is None else variables))
+        return Call(self, given, len(arguments) if variables is None else None)
 
     def cotangents(self, g: Any, node: Node) -> list[Value | None]:
         """Return the cotangent of each argument of the node, given those of its outputs."""
@@ -67,7 +98,7 @@ class Function:
         derivative = self._derivatives.get(present)
         if derivative is None:
             derivative = self._derivatives[present] = self._derivative(present)
-        found = iter(derivative((*node.arguments, *(gs[i] for i in present))))
+        found = iter(derivative((*node.arguments, *(gs[i] for i in present)), ()))
         return [next(found) if is_float(x.dtype) else None for x in self.inputs]
 
     def _derivative(self, present: tuple[int, ...]) -> Function:

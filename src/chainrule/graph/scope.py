@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,14 +19,33 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class _Trace:
     key: Value | None
-    training: bool
     streams: int = 0
     recorded: dict[Variable, Value] = field(default_factory=dict)
     penalties: list[Value] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
 
+
+class Label(str):
+    """What a layer is called in a path; one label stands for one call.
+
+    `again` says whether what is made inside is computed again for the backward pass.
+    """
+
+    __slots__ = ("again",)
+    again: bool
+
+    def __new__(cls, text: str, again: bool = False) -> Label:
+        label = super().__new__(cls, text)
+        label.again = again
+        return label
+
+
+# In a path: what follows is the place of the node that is being differentiated.
+BACKWARD = Label("the gradient")
 
 _path: ContextVar[tuple[str, ...]] = ContextVar("path", default=())
 _trace: ContextVar[_Trace | None] = ContextVar("trace", default=None)
+_training: ContextVar[bool] = ContextVar("training", default=False)
 
 
 def path() -> tuple[str, ...]:
@@ -35,9 +54,20 @@ def path() -> tuple[str, ...]:
 
 
 @contextmanager
-def enter(label: str) -> Iterator[None]:
-    """Give the nodes made inside this label."""
-    token = _path.set((*_path.get(), label))
+def enter(label: str, again: bool = False) -> Iterator[None]:
+    """Give the nodes made inside this label; `again` has them computed again for the backward pass
+    instead of kept."""
+    token = _path.set((*_path.get(), Label(label, again)))
+    try:
+        yield
+    finally:
+        _path.reset(token)
+
+
+@contextmanager
+def backward(path: tuple[str, ...]) -> Iterator[None]:
+    """Let the nodes made inside be of the gradient of what stands at `path`."""
+    token = _path.set((*_path.get(), BACKWARD, *path))
     try:
         yield
     finally:
@@ -59,11 +89,49 @@ def blame(label: str) -> Iterator[None]:
 @contextmanager
 def tracing(key: Value | None = None, training: bool = False) -> Iterator[None]:
     """Trace a step: random nodes draw from `key`, numbered from 0 in the order they are made."""
-    token = _trace.set(_Trace(key, training))
+    token = _trace.set(_Trace(key))
+    try:
+        with mode(training):
+            yield
+    finally:
+        _trace.reset(token)
+
+
+@contextmanager
+def mode(training: bool) -> Iterator[None]:
+    """Have layers that are called inside, and not told, train or not."""
+    token = _training.set(training)
     try:
         yield
     finally:
+        _training.reset(token)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """What is assigned inside is assigned at once: weights that a layer makes when first called."""
+    token = _path.set(())
+    try:
+        yield
+    finally:
+        _path.reset(token)
+
+
+@contextmanager
+def storing(label: str) -> Iterator[dict[Variable, Value]]:
+    """Gather what is assigned to variables inside, which the step is not told of."""
+    trace = _Trace(None if (around := _trace.get()) is None else around.key)
+    token = _trace.set(trace)
+    try:
+        with enter(label):
+            yield trace.recorded
+    finally:
         _trace.reset(token)
+
+
+def within() -> bool:
+    """Return whether what runs is the call of a layer, or the update of a metric, in a trace."""
+    return _trace.get() is not None and bool(_path.get())
 
 
 def idle() -> bool:
@@ -72,9 +140,8 @@ def idle() -> bool:
 
 
 def training() -> bool:
-    """Return whether the step being traced is a training step."""
-    trace = _trace.get()
-    return trace is not None and trace.training
+    """Return whether layers train: what the call around was told, else what the step is."""
+    return _training.get()
 
 
 def record(variable: Variable, value: Value) -> None:
@@ -109,6 +176,19 @@ def penalties() -> list[Value]:
     """Return what layers have added to the loss of the step being traced."""
     trace = _trace.get()
     return [] if trace is None else list(trace.penalties)
+
+
+def note(name: str, what: Any) -> None:
+    """Leave word for what comes later in the step being traced."""
+    trace = _trace.get()
+    if trace is not None:
+        trace.notes[name] = what
+
+
+def noted(name: str) -> Any:
+    """Return what was left under this name in the step being traced, or ``None``."""
+    trace = _trace.get()
+    return None if trace is None else trace.notes.get(name)
 
 
 def random_key() -> Value:

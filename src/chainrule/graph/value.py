@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from chainrule import dtypes
 from chainrule.dtypes import Array
 from chainrule.errors import GraphError, ShapeError
-from chainrule.graph import scope
+from chainrule.graph import room, scope
 from chainrule.graph.signature import Shape, Spec
 
 if TYPE_CHECKING:
@@ -27,16 +27,44 @@ class Clock:
     now = 0
 
     @classmethod
-    def changed(cls, variables: Iterable[Variable]) -> None:
-        """Note that these variables have new elements."""
+    def changed(cls, writer: Writer) -> None:
+        """Note that the variables of this writer have new elements."""
         cls.now += 1
-        for variable in variables:
-            variable.changed_at = cls.now
+        if writer.shared:
+            for variable in writer.variables:
+                variable.writer.shared, variable.writer = True, writer
+            writer.shared = False
+        writer.at = cls.now
+
+
+class Writer:
+    """What changes some variables, all at once: a program, or an assignment to one of them.
+
+    Each variable knows who wrote it last, and that one when: so a step notes the time once, and not
+    for every weight and slot. `shared` says that others may have written some since.
+    """
+
+    __slots__ = ("at", "shared", "variables")
+
+    def __init__(self, variables: Sequence[Variable]) -> None:
+        self.variables = tuple(variables)
+        self.shared = True
+        self.at = 0
+
+
+class Changes:
+    """Counts what is set in layers and losses, and which variables training moves, so that what
+    was found out about them is not taken for what holds now."""
+
+    count = 0
 
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One application of a primitive: its arguments, attributes, outputs, and where it was made."""
+    """One application of a primitive: its arguments, attributes, outputs, and where it was made.
+
+    `form`, `leaves` and `born` are filled in by `graph.form` where they are asked for.
+    """
 
     op: Primitive
     arguments: tuple[Value, ...]
@@ -44,6 +72,9 @@ class Node:
     outputs: tuple[Value, ...] = ()
     path: tuple[str, ...] = field(default_factory=scope.path)
     made_at: int = field(default_factory=lambda: Clock.now)
+    form: Any = None
+    leaves: tuple[Value, ...] = ()
+    born: int = 0
 
 
 class Arithmetic:
@@ -78,8 +109,9 @@ class Arithmetic:
         def __getitem__(self, key: Any) -> Value: ...
 
 
-# Returns the elements of the values, and stores others in variables after all are computed.
-Evaluate = Callable[[Sequence["Value"], Sequence[tuple["Variable", "Value"]]], list[Array]]
+# Returns the elements of the values, and stores others in variables after all are computed; see
+# `executors.kept`.
+Evaluate = Callable[..., list[Array]]
 
 
 class Value(Arithmetic):
@@ -144,12 +176,6 @@ class Value(Arithmetic):
         """Whether the value is fed from outside at each run."""
         return self.node is None and not self.is_known and self.variable is None
 
-    def detach(self) -> None:
-        """Forget how the value was made; its elements are known. Its graph and the arrays in it
-        are free then, where otherwise node and outputs hold each other until they are collected."""
-        if self._result is not None:
-            self.node = None
-
     def numpy(self) -> Array:
         """Return the elements, computing them the first time."""
         if self.variable is not None:
@@ -208,6 +234,9 @@ class Value(Arithmetic):
         return f"<Value {self.spec} of {kind}>"
 
 
+_NOBODY = Writer(())
+
+
 def aligned_copy(array: Array) -> Array:
     """Return a C-contiguous copy that begins on a 64-byte boundary."""
     raw = np.empty(array.nbytes + 64, np.uint8)
@@ -246,15 +275,33 @@ class Variable(Arithmetic):
     ) -> None:
         array = np.asarray(value)
         kind = dtypes.name_of(dtype or array.dtype)
-        self.value: Array = aligned_copy(array.astype(kind))
+        room.take(array.nbytes)
+        self.value: Array = aligned_copy(array.astype(kind, copy=False))
         self.name = name
-        self.trainable = trainable
-        self.changed_at = 0
+        self._trainable = bool(trainable)
+        self.writer = _NOBODY
         self.regularizer: Callable[[Value], Value] | None = None  # its penalty joins the loss
         self.constraint: Callable[[Value], Value] | None = None  # what the optimizer must keep to
         self.rate_multiplier = 1.0  # the share of the learning rate that this weight has
         self.grad: Value | None = None
+        self.programs: Any = None  # of loops by hand, kept by the executors
+        self.forms: Any = None  # of graphs in such loops, kept by `graph.form`
         self.leaf = Value(Spec(self.value.shape, kind), name=name, variable=self)
+
+    @property
+    def changed_at(self) -> int:
+        """The time of the last change."""
+        return self.writer.at
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training moves the variable."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        Changes.count += 1
 
     @property
     def shape(self) -> Shape:
@@ -277,21 +324,25 @@ class Variable(Arithmetic):
         return self.leaf.size
 
     def assign(self, value: Any) -> None:
-        """Copy `value` into the variable.
+        """Copy `value` into the variable: at once, or, within the `call` of a layer or the update
+        of a metric, in each step that the call is part of.
 
         Raises
         ------
         ShapeError
             Where its shape is not the variable's.
         """
-        array = np.asarray(value)
-        if array.shape != self.value.shape:
-            raise ShapeError(
-                f"variable {self.name!r} has shape {list(self.shape)}; "
-                f"it cannot take a value of shape {list(array.shape)}"
-            )
-        self.value[...] = array
-        Clock.changed((self,))
+        from chainrule.graph.storing import assign
+
+        assign(self, value)
+
+    def assign_add(self, value: Any) -> None:
+        """Add `value` to the variable; see `assign`."""
+        self.assign(self + value)
+
+    def assign_sub(self, value: Any) -> None:
+        """Take `value` off the variable; see `assign`."""
+        self.assign(self - value)
 
     def numpy(self) -> Array:
         """Return a copy of the elements."""
@@ -324,14 +375,11 @@ def placeholder(shape: Sequence[int], dtype: str, name: str) -> Value:
 
 def constant(array: Any, dtype: str | None = None) -> Value:
     """Return a leaf with fixed elements; floats become `floatx()` unless they are NumPy arrays."""
-    held = np.asarray(array)
-    if (
-        dtype is None
-        and held.dtype == np.float64
-        and not isinstance(array, np.ndarray | np.generic)
-    ):
+    held = array if type(array) is np.ndarray else np.asarray(array)
+    listed = not isinstance(array, np.ndarray | np.generic)
+    if dtype is None and listed and held.dtype == np.float64:
         dtype = dtypes.floatx()
-    kind = dtypes.name_of(dtype or held.dtype)
+    kind = dtypes.name_of(held.dtype if dtype is None else dtype)
     # A copy: the value may be computed after the caller has changed the array.
-    held = np.ascontiguousarray(held.astype(kind)).reshape(held.shape)
+    held = np.array(held, kind, order="C")
     return Value(Spec(held.shape, kind), constant=held, name="constant")

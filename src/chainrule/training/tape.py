@@ -7,10 +7,9 @@ from types import TracebackType
 from typing import Any
 
 from chainrule import ops
-from chainrule.dtypes import is_float
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value, Variable
-from chainrule.graph.autodiff import cotangents_of
+from chainrule.graph.derivative import gradients
 from chainrule.graph.pending import keep
 
 
@@ -112,14 +111,15 @@ class GradientTape:
             raise ArgumentError(
                 f"unconnected_gradients is {unconnected_gradients!r}; expected 'none' or 'zero'"
             )
-        of = ops.as_value(target)
-        leaves = [_source(s) for s in _flat(sources)]
+        of = target if isinstance(target, Value) else ops.as_value(target)
+        plain = type(sources) is list and {*map(type, sources)} == {Variable}
+        leaves = [s.leaf for s in sources] if plain else [_source(s) for s in _flat(sources)]
         keep(of)
-        found = cotangents_of(of, leaves, _start(of, output_gradients))
+        found = gradients(of, leaves, _start(of, output_gradients))
         if unconnected_gradients == "zero":
             pairs = zip(found, leaves, strict=True)
             found = [ops.zeros(x.shape, x.dtype) if g is None else g for g, x in pairs]
-        return _like(sources, iter(found))
+        return found if plain else _like(sources, iter(found))
 
 
 def _start(of: Value, given: Any) -> Value | None:
@@ -141,8 +141,6 @@ def _source(source: Any) -> Value:
             f"a gradient is taken by variables and values, not by {type(source).__name__}; "
             "make a value of an array with ops.as_value(array) and compute with that"
         )
-    if not is_float(leaf.dtype):
-        raise ArgumentError(f"a gradient is taken by floats, not by a {leaf.dtype}")
     return leaf
 
 
