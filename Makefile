@@ -41,7 +41,7 @@ format: $(DEV) ## rewrite the files as `lint` wants them
 	$(BIN)/clang-format -i $(CXX_FILES)
 
 bench: $(BENCH) ## steps per second beside PyTorch, JAX, Keras, scikit-learn; BENCH_ARGS="--help"
-	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks --optimizers $(BENCH_ARGS)
 
 sanitize: sanitize-address,undefined sanitize-thread ## the native tests under the sanitizers
 
@@ -75,7 +75,7 @@ $(DEV): pyproject.toml $(NATIVE) | $(BIN)/python
 	@touch $(PLAIN) $@
 
 $(TEST): pyproject.toml $(NATIVE) | $(BIN)/python
-	$(INSTALL) '.[dev,plot,parquet,parity]'
+	$(INSTALL) '.[dev,plot,parquet,keras-files,parity]'
 	@touch $(PLAIN) $(DEV) $@
 
 $(BENCH): pyproject.toml $(NATIVE) | $(BIN)/python

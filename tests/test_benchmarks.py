@@ -38,6 +38,32 @@ def test_operations_and_parameters_are_counted_by_hand():
     assert done.stdout.split() == [str(5 * 3 + 4 * 2), str(2 * 5 * (2 * 12 + 3 * 6)), str(23 * 24)]
 
 
+def test_updates_move_each_array_once():
+    code = (
+        "from benchmarks.optimizers import RULES, passes\n"
+        "print(*(f'{r.title}:{passes(r) - r.least:.0f}' for r in RULES if r.least), sep=',')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    more = {title: n for title, n in (one.split(":") for one in done.stdout.split(",")) if int(n)}
+    # The sums over rows and over columns of Adafactor read the gradient once each, and what is
+    # divided by the norm of the whole is stored in between.
+    assert more == {"Adafactor": "2"}
+
+
+def test_optimizers_end_where_pytorchs_do():
+    if find_spec("torch") is None:
+        pytest.skip("torch is not installed")
+    command = ["benchmarks.optimizers", "--rounds", "1", "--seconds", "0", "--sizes"]
+    command += ["784-128-10 x128", "--rules", "Adam", "Lion", "LAMB", "L-BFGS"]
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "differ" not in done.stdout
+
+
 def test_a_disagreement_is_a_problem():
     code = (
         "from benchmarks.measure import disagreements\n"

@@ -10,7 +10,8 @@ import pytest
 
 import chainrule
 
-DOCUMENTS = pathlib.Path(__file__).parents[1] / "docs"
+ROOT = pathlib.Path(__file__).parents[1]
+DOCUMENTS = ROOT / "docs"
 MODULES = sorted(module.name for module in pkgutil.walk_packages(chainrule.__path__, "chainrule."))
 
 
@@ -21,7 +22,7 @@ def test_examples(name, tmp_path, monkeypatch):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("name", ["loops.md", "training.md"])
+@pytest.mark.parametrize("name", ["data.md", "files.md", "loops.md", "training.md"])
 def test_documents(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (DOCUMENTS / name).read_text(encoding="utf-8")
@@ -29,3 +30,14 @@ def test_documents(name, tmp_path, monkeypatch):
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(block, names)
     assert names
+
+
+def test_both_readmes_have_the_same_examples_which_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    texts = [(ROOT / n).read_text(encoding="utf-8") for n in ("README.md", "README.zh.md")]
+    blocks, others = (re.findall(r"```python\n(.*?)```", text, re.DOTALL) for text in texts)
+    assert blocks == others
+    names = {}
+    for block in blocks:
+        exec(block, names)
+    assert (tmp_path / "best.weights.chainrule").exists()

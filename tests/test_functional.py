@@ -14,7 +14,7 @@ from chainrule import GradientTape, layers, load_model, models, ops
 from chainrule.errors import ArgumentError, ChainruleError, DataError, FileError, GraphError
 from chainrule.layers import Dense, Input
 from chainrule.models import Functional, Model, Sequential, plot_model
-from chainrule.models.plotting import svg
+from chainrule.models.plotting import Words, svg
 from peers import peer
 
 # Of Keras's own variables.
@@ -353,7 +353,7 @@ def test_a_disconnected_graph_names_the_input() -> None:
 
 def test_the_summary_shows_what_is_connected() -> None:
     lines: list[str] = []
-    siamese(Ours).summary(lines.append)
+    siamese(Ours).summary(print_fn=lines.append)
     rows = [re.split(r"\s*│\s*", row)[1:-1] for row in lines[0].splitlines() if "│" in row]
     assert [row[0].split()[0] for row in rows][:3] == ["a", "b", "shared"]
     assert rows[2][1:] == ["(None, 6)", "30", "a, b"]
@@ -369,7 +369,7 @@ def test_the_picture_has_boxes_and_lines(tmp_path: Any) -> None:
     assert "(None, 6), (None, 6) → (None, 1)" in text
     plot_model(model, tmp_path / "m.svg")
     assert (tmp_path / "m.svg").read_text(encoding="utf-8") == text
-    plain = svg(Sequential([Input((4,)), Dense(3, name="<&>")]), show_shapes=False)
+    plain = svg(Sequential([Input((4,)), Dense(3, name="<&>")]), Words(shapes=False))
     assert "&lt;&amp;&gt;" in plain
     assert "None" not in plain
     with pytest.raises(ArgumentError, match="svg"):

@@ -106,7 +106,7 @@ def test_summary():
     model = Sequential([Input((4,)), Dense(8, name="hidden"), Dropout(0.1, name="d"), Dense(3)])
     model.layers[0].trainable = False
     lines = []
-    model.summary(lines.append)
+    model.summary(print_fn=lines.append)
     text = "\n".join(lines)
     for words in ("hidden (Dense)", "d (Dropout)", "(None, 8)", "Param #", "Total params: 67",
                   "Trainable params: 27", "Non-trainable params: 40"):  # fmt: skip
@@ -115,7 +115,7 @@ def test_summary():
 
 def test_summary_before_building():
     lines = []
-    Sequential([Dense(3)]).summary(lines.append)
+    Sequential([Dense(3)]).summary(print_fn=lines.append)
     assert "unbuilt" in lines[0]
 
 
@@ -163,7 +163,7 @@ def test_a_class_of_ones_own_trains():
     ]
     assert model.count_params() == 67 and model.output_shape == (None, 3)
     lines = []
-    model.summary(lines.append)
+    model.summary(print_fn=lines.append)
     assert "(None, 8)" in lines[0]
 
 

@@ -82,6 +82,7 @@ def test_callbacks_and_progress_change_nothing(dropout, capsys):
     assert len(lines) == 3 and lines[2].startswith("epoch 3/3") and "accuracy" in lines[2]
 
 
+@pytest.mark.filterwarnings("ignore::chainrule.errors.InitializationWarning")
 def test_shuffling_repeats_with_the_seed_and_differs_between_epochs():
     orders = [permutation(5, epoch, 100) for epoch in range(3)]
     assert np.array_equal(orders[1], permutation(5, 1, 100))

@@ -17,8 +17,8 @@ __all__ = ["Value", "Variable"]
 
 _MODULES = (
     "activations", "callbacks", "constraints", "data", "datasets", "dtypes", "errors",
-    "executors", "graph", "initializers", "layers", "losses", "metrics", "models", "ops",
-    "optimizers", "plan", "regularizers", "seeding", "training", "utils",
+    "executors", "graph", "initializers", "interop", "layers", "losses", "metrics", "models", "ops",
+    "optimizers", "plan", "regularizers", "saving", "seeding", "training", "tuning", "utils",
 )  # fmt: skip
 _NAMES = {
     "GradientTape": "chainrule.training.tape",
@@ -26,17 +26,21 @@ _NAMES = {
     "Model": "chainrule.models",
     "Sequential": "chainrule.models",
     "load_model": "chainrule.models",
+    "check_initialization": "chainrule.tuning",
+    "find_batch_size": "chainrule.tuning",
+    "find_learning_rate": "chainrule.tuning",
     "ChainruleError": "chainrule.errors",
     "set_num_threads": "chainrule.executors",
     "num_threads": "chainrule.executors",
 }
 
 
-def _evaluate(values: Sequence[Value], assigns: Sequence[tuple[Variable, Value]]) -> list[Array]:
+def _evaluate(*arguments: Any) -> list[Array]:
     """Run a graph by the executors, which are loaded when a value is first asked for."""
     from chainrule.executors.kept import evaluate
 
-    return evaluate(values, assigns)
+    Value.evaluate = evaluate
+    return evaluate(*arguments)
 
 
 Value.evaluate = _evaluate
@@ -50,6 +54,9 @@ if TYPE_CHECKING:
     from chainrule.models import Sequential as Sequential
     from chainrule.models import load_model as load_model
     from chainrule.training.tape import GradientTape as GradientTape
+    from chainrule.tuning import check_initialization as check_initialization
+    from chainrule.tuning import find_batch_size as find_batch_size
+    from chainrule.tuning import find_learning_rate as find_learning_rate
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from chainrule import ops
 from chainrule.errors import ArgumentError, unknown_name
 from chainrule.graph import Value
+from chainrule.named import custom, registered_name
 
 Like = Any
 
@@ -207,6 +208,10 @@ def get(identifier: Any) -> Callable[..., Value]:
     if identifier is None:
         return linear
     if isinstance(identifier, str):
+        own = custom(identifier)
+        if own is not None and callable(own):
+            found: Callable[..., Value] = own
+            return found
         if identifier not in _BY_NAME:
             raise unknown_name("activation", identifier, _BY_NAME)
         return _BY_NAME[identifier]
@@ -220,6 +225,8 @@ def serialize(activation: Callable[..., Value]) -> str:
     for name, function in _BY_NAME.items():
         if function is activation:
             return name
+    if custom(registered_name(activation)) is activation:
+        return registered_name(activation)
     place = inspect.getmodule(activation)
     raise ArgumentError(
         f"the activation {activation!r} of {place.__name__ if place else 'unknown'} is not one of "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from chainrule import ops
 from chainrule.errors import ArgumentError
 from chainrule.graph import Value
-from chainrule.named import Named
+from chainrule.named import Named, itself
 
 _EPSILON = 1e-7  # keeps a norm of 0 from dividing
 
@@ -200,7 +200,15 @@ def _snake(name: str) -> str:
 
 
 _BY_NAME = {n: c for c in _CLASSES for n in (c.__name__, _snake(c.__name__))}
-_NAMED = Named("constraint", "a weight", Constraint, _BY_NAME)
+_NAMED = Named(
+    "constraint",
+    Constraint,
+    "a constraint is a name or a function of a weight",
+    _BY_NAME,
+    function=itself,
+    optional=True,
+    closed=True,
+)
 
 
 def get(identifier: Any) -> Callable[[Any], Value] | None:
@@ -238,13 +246,15 @@ def serialize(constraint: Any) -> dict[str, Any] | None:
     return _NAMED.serialize(constraint)
 
 
-def deserialize(config: dict[str, Any]) -> Constraint:
-    """Return the constraint that `serialize` described.
+def deserialize(
+    config: dict[str, Any], custom_objects: Mapping[str, type[Constraint]] | None = None
+) -> Constraint:
+    """Return the constraint that `serialize` described; `custom_objects` are your own by name.
 
     Raises
     ------
     ArgumentError
         For a class that is not known.
     """
-    made: Constraint = _NAMED.deserialize(config)
+    made: Constraint = _NAMED.deserialize(config, custom_objects)
     return made

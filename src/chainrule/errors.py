@@ -30,7 +30,15 @@ class GraphError(ChainruleError, RuntimeError):
     """A graph that cannot be differentiated, planned or run."""
 
 
-class NotBuiltError(ChainruleError, RuntimeError):
+class MemoryLimitError(ChainruleError, MemoryError):
+    """A limit of memory that no plan of the step keeps to."""
+
+
+class MissingMethodError(GraphError, NotImplementedError):
+    """A method that a class of the user's has to write, and does not."""
+
+
+class NotBuiltError(ChainruleError, RuntimeError, ValueError):
     """A model or layer used before its weights exist, or before `compile`."""
 
 
@@ -40,6 +48,14 @@ class FileError(ChainruleError, OSError):
 
 class MissingDependencyError(ChainruleError, ImportError):
     """An optional package that the call needs and that is not installed."""
+
+
+class ChainruleWarning(UserWarning):
+    """Root of all warnings: what may be meant as it is, but most likely is not."""
+
+
+class InitializationWarning(ChainruleWarning):
+    """A network that will hardly learn with the weights it starts from."""
 
 
 def closest(name: str, choices: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule import dtypes, seeding
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, ShapeError, unknown_name
+from chainrule.named import Named, itself
 
 Shape = Sequence[int]
 
@@ -355,7 +356,13 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-_BY_NAME = {n: c for c in _CLASSES for n in (c.__name__, _snake(c.__name__))}
+_NAMED = Named(
+    "initializer",
+    Initializer,
+    "an initializer is a name or a function of a shape",
+    {n: c for c in _CLASSES for n in (c.__name__, _snake(c.__name__))},
+    function=itself,
+)
 
 
 def get(identifier: Any) -> Callable[..., Any]:
@@ -366,24 +373,12 @@ def get(identifier: Any) -> Callable[..., Any]:
     ArgumentError
         For a name that does not exist, with the nearest that does.
     """
-    if isinstance(identifier, dict):
-        cls = _BY_NAME.get(str(identifier.get("class_name")))
-        if cls is None:
-            raise unknown_name("initializer", identifier.get("class_name"), _BY_NAME)
-        return cls.from_config(dict(identifier.get("config", {})))
-    if isinstance(identifier, str):
-        if identifier not in _BY_NAME:
-            raise unknown_name("initializer", identifier, _BY_NAME)
-        return _BY_NAME[identifier]()
-    if isinstance(identifier, type) and issubclass(identifier, Initializer):
-        return identifier()
-    if callable(identifier):
-        return identifier  # type: ignore[no-any-return]
-    raise ArgumentError(f"an initializer is a name or a function of a shape, not {identifier!r}")
+    found: Callable[..., Any] = _NAMED.get(identifier)
+    return found
 
 
 def serialize(initializer: Any) -> dict[str, Any]:
     """Return the configuration from which `get` makes the initializer again."""
     if not isinstance(initializer, Initializer):
         raise ArgumentError(f"the initializer {initializer!r} is a function and cannot be saved")
-    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
+    return _NAMED.serialize(initializer) or {}

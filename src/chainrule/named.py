@@ -1,8 +1,11 @@
-"""Rules that are found by name and described as plain data: regularizers, constraints."""
+"""Things that are found by name and described as plain data: losses, optimizers, and so on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from chainrule.errors import ArgumentError, unknown_name
@@ -10,47 +13,111 @@ from chainrule.errors import ArgumentError, unknown_name
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
 class Named(Generic[T]):
-    """The classes of one kind by name; `takes` says what a rule of this kind is a function of."""
+    """The classes of one kind by name.
 
-    def __init__(self, kind: str, takes: str, base: type[T], names: Mapping[str, type[T]]) -> None:
-        self.kind = kind
-        self.takes = takes
-        self.base = base
-        self.names = names
+    `expects` says what `get` takes: ``a loss is a name, a Loss or a function``. Further `names` may
+    stand for classes; `fold` brings what is given to the form that names have. `function` makes of
+    a function what stands for it, where functions may be given; `optional` lets ``None`` through.
+    With `closed`, only classes of the package can be described.
+    """
+
+    kind: str
+    base: type[T]
+    expects: str
+    classes: Mapping[str, type[T]]
+    names: Mapping[str, type[T]] | None = None
+    fold: Callable[[str], str] = str
+    function: Callable[[Any], Any] | None = None
+    optional: bool = False
+    closed: bool = False
 
     def get(self, identifier: Any) -> Any:
-        """Return the rule for a name, a configuration, a class, a rule or function, or ``None``."""
-        if identifier is None:
-            return None
-        if isinstance(identifier, dict):
-            return self.deserialize(identifier)
+        """Return the thing for a name, a configuration, a class, the thing itself or a function."""
+        if isinstance(identifier, self.base) or (identifier is None and self.optional):
+            return identifier
         if isinstance(identifier, str):
-            return self._class(identifier)()
+            return self.named(identifier, self.names or self.classes)()
+        if isinstance(identifier, Mapping):
+            return self.deserialize(identifier)
         if isinstance(identifier, type) and issubclass(identifier, self.base):
             return identifier()
-        if callable(identifier):
-            return identifier
-        raise ArgumentError(
-            f"a {self.kind} is a name or a function of {self.takes}, not {identifier!r}"
-        )
+        if callable(identifier) and self.function is not None:
+            return self.function(identifier)
+        raise ArgumentError(f"{self.expects}, not {identifier!r}")
 
-    def serialize(self, rule: Any) -> dict[str, Any] | None:
-        """Return class and arguments of a rule of the package."""
-        if rule is None:
+    def serialize(self, thing: Any) -> dict[str, Any] | None:
+        """Return class and arguments as plain data."""
+        if thing is None and self.optional:
             return None
-        if type(rule) not in self.names.values():
+        if self.closed and not self._can_be_read(type(thing)):
             raise ArgumentError(
-                f"the {self.kind} {rule!r} is not one of chainrule's and cannot be saved"
+                f"the {self.kind} {thing!r} is not one of chainrule's and cannot be saved"
             )
-        return {"class_name": type(rule).__name__, "config": rule.get_config()}
+        return {"class_name": registered_name(type(thing)), "config": thing.get_config()}
 
-    def deserialize(self, config: Mapping[str, Any]) -> Any:
-        """Return the rule that `serialize` described."""
-        kind: Any = self._class(config.get("class_name"))
+    def deserialize(
+        self, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the thing that `serialize` described."""
+        known = {**self.classes, **(custom_objects or {})}
+        kind: Any = self.named(config.get("class_name"), known)
         return kind.from_config(dict(config.get("config", {})))
 
-    def _class(self, name: Any) -> type[T]:
-        if not isinstance(name, str) or name not in self.names:
-            raise unknown_name(self.kind, name, self.names)
-        return self.names[name]
+    def named(self, name: Any, names: Mapping[str, type[T]]) -> type[T]:
+        """Return the class of a name."""
+        if isinstance(name, str):
+            own = custom(name)
+            if isinstance(own, type) and issubclass(own, self.base):
+                return own
+            if self.fold(name) in names:
+                return names[self.fold(name)]
+        raise unknown_name(self.kind, name, names)
+
+    def _can_be_read(self, kind: type) -> bool:
+        return kind in self.classes.values() or registered_name(kind) in _registered
+
+
+def itself(function: Any) -> Any:
+    """Return the function: it needs nothing around it."""
+    return function
+
+
+# Classes and functions of the user's by their names in files, and those known in a block only.
+_registered: dict[str, Any] = {}
+_scoped: ContextVar[Mapping[str, Any] | None] = ContextVar("scoped", default=None)
+
+
+def register(name: str, thing: Any) -> None:
+    """Have a class or function of the user's found by this name."""
+    _registered[name] = thing
+
+
+def custom(name: str) -> Any:
+    """Return the user's class or function of this name, or ``None``."""
+    return {**_registered, **(_scoped.get() or {})}.get(name)
+
+
+def customs() -> dict[str, Any]:
+    """Return the user's classes and functions that are known, by name."""
+    return {**_registered, **(_scoped.get() or {})}
+
+
+def registered_name(thing: Any) -> str:
+    """Return the name that stands for a class or function in configurations."""
+    for name, known in _registered.items():
+        if known is thing:
+            return name
+    name = getattr(thing, "__name__", type(thing).__name__)
+    return str(name)
+
+
+@contextmanager
+def scoped(things: Mapping[str, Any]) -> Iterator[None]:
+    """Have these found by their names inside."""
+    token = _scoped.set({**(_scoped.get() or {}), **things})
+    try:
+        yield
+    finally:
+        _scoped.reset(token)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from chainrule import ops
 from chainrule.errors import ArgumentError, ShapeError, unknown_name
 from chainrule.graph import Value
-from chainrule.named import Named
+from chainrule.named import Named, itself
 
 
 class Regularizer:
@@ -215,7 +215,15 @@ _BY_NAME: dict[str, type[Regularizer]] = {
     "orthogonal": OrthogonalRegularizer,
     "orthogonal_regularizer": OrthogonalRegularizer,
 }
-_NAMED = Named("regularizer", "an array", Regularizer, _BY_NAME)
+_NAMED = Named(
+    "regularizer",
+    Regularizer,
+    "a regularizer is a name or a function of an array",
+    _BY_NAME,
+    function=itself,
+    optional=True,
+    closed=True,
+)
 
 
 def get(identifier: Any) -> Callable[[Any], Value] | None:
@@ -253,13 +261,15 @@ def serialize(regularizer: Any) -> dict[str, Any] | None:
     return _NAMED.serialize(regularizer)
 
 
-def deserialize(config: dict[str, Any]) -> Regularizer:
-    """Return the regularizer that `serialize` described.
+def deserialize(
+    config: dict[str, Any], custom_objects: Mapping[str, type[Regularizer]] | None = None
+) -> Regularizer:
+    """Return the regularizer that `serialize` described; `custom_objects` are your own by name.
 
     Raises
     ------
     ArgumentError
         For a class that is not known.
     """
-    made: Regularizer = _NAMED.deserialize(config)
+    made: Regularizer = _NAMED.deserialize(config, custom_objects)
     return made

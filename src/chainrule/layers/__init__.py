@@ -9,6 +9,7 @@ from inspect import signature
 from typing import Any
 
 from chainrule.errors import unknown_name
+from chainrule.layers.augment import MixUp
 from chainrule.layers.base import Layer, registry
 from chainrule.layers.core import Activation, Dense, Flatten, Input, InputLayer, Reshape
 from chainrule.layers.dropout import (
@@ -47,6 +48,7 @@ from chainrule.layers.regularization import (
     GaussianDropout,
     GaussianNoise,
 )
+from chainrule.named import customs, registered_name
 
 __all__ = [
     "Activation",
@@ -73,6 +75,7 @@ __all__ = [
     "Maximum",
     "Merge",
     "Minimum",
+    "MixUp",
     "Multiply",
     "Normalization",
     "Operation",
@@ -126,8 +129,8 @@ def serialize(layer: Layer) -> dict[str, Any]:
     met = _met.get()
     for i, known in enumerate(met or ()):
         if known is layer:
-            return {"class_name": type(layer).__name__, "shared": i}
-    described = {"class_name": type(layer).__name__, "config": layer.get_config()}
+            return {"class_name": registered_name(type(layer)), "shared": i}
+    described = {"class_name": registered_name(type(layer)), "config": layer.get_config()}
     if met is not None:
         met.append(layer)
     return described
@@ -143,7 +146,7 @@ def deserialize(
     ArgumentError
         For a class that is not known.
     """
-    classes = {**registry, **(custom_objects or {})}
+    classes = {**registry, **customs(), **(custom_objects or {})}
     met, name = _met.get(), str(config["class_name"])
     if met is not None and "shared" in config:
         return met[int(config["shared"])]

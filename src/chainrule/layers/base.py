@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 import re
+import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from typing import Any, Self
 
-import numpy as np
-
-from chainrule import constraints, dtypes, initializers, ops, regularizers
-from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError, NotBuiltError, ShapeError
-from chainrule.graph import Value, Variable, placeholder, scope
-from chainrule.graph.calls import Calls, Watched, at_hand
+from chainrule import dtypes, ops, regularizers
+from chainrule.errors import MissingMethodError
+from chainrule.graph import Value, placeholder, scope
+from chainrule.graph.calls import Calls, at_hand
 from chainrule.graph.symbol import filled, is_symbolic, leaves
-from chainrule.layers import budget
-from chainrule.layers.symbolic import arranged, connect
+from chainrule.layers import arguments
+from chainrule.layers.arguments import Arguments, batchless, items, takes_training
+from chainrule.layers.made import Made, put_out, remembering
+from chainrule.layers.symbolic import Call, arranged, connect
+from chainrule.layers.weights import Weighted, multiplier
 
 Shape = tuple[int | None, ...]
 
@@ -40,7 +40,7 @@ def numbered(base: str) -> str:
     return base if count == 0 else f"{base}_{count}"
 
 
-class Layer(Watched):
+class Layer(Weighted):
     """A function of values with weights of its own; a subclass writes `build` and `call`.
 
     Parameters
@@ -57,6 +57,10 @@ class Layer(Watched):
         Its penalty for the layer's output, divided by the batch size, is added to the loss.
     learning_rate_multiplier : float, default 1.0
         At least 0: the share of the learning rate that the weights have.
+    recompute : bool, default False
+        Whether training computes what is inside again for the backward pass, instead of keeping
+        it: less memory, the same bits. Useful for a block of layers (a model within a model), of
+        which then only the input is kept. As attribute, set it before `compile`.
 
     Examples
     --------
@@ -70,6 +74,7 @@ class Layer(Watched):
     [[1.0, 2.0]]
     """
 
+    _made: Made | None = None
     on_host = False
     takes_many = False
 
@@ -77,6 +82,8 @@ class Layer(Watched):
         super().__init_subclass__(**options)
         if not cls.__name__.startswith("_") and cls.__module__.startswith("chainrule."):
             registry[cls.__name__] = cls
+        elif "__init__" in vars(cls):
+            cls.__init__ = remembering(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(
         self,
@@ -86,38 +93,56 @@ class Layer(Watched):
         input_shape: Sequence[int] | None = None,
         activity_regularizer: Any = None,
         learning_rate_multiplier: float = 1.0,
+        recompute: bool = False,
     ) -> None:
         self.name = name or _automatic(type(self))
-        self.trainable = trainable
+        self._trainable = bool(trainable)
         self.dtype = dtypes.name_of(dtype or dtypes.floatx())
         self.built = False
         self.input_shape_given = None if input_shape is None else tuple(input_shape)
-        self._own: list[Variable] = []
+        self._own = []
         self._calls = Calls()
+        self._forms: dict[Any, Calls] = {}
+        self._symbolic: list[weakref.ref[Call]] = []
         self.activity_regularizer = regularizers.get(activity_regularizer)
-        self._multiplier = _multiplier(learning_rate_multiplier)
+        self._multiplier = multiplier(learning_rate_multiplier)
+        self.recompute = bool(recompute)
 
     # What a subclass writes.
 
-    def build(self, input_shape: Shape) -> None:
-        """Make the weights for inputs of this shape, whose first axis is the batch's (None)."""
+    def build(self, input_shape: Any) -> None:
+        """Make the weights for inputs of this shape, whose first axis is the batch's (None).
+
+        Where `call` takes several arguments, `build` may ask for the shape of each by name:
+        ``build(self, query_shape, value_shape)`` for ``call(self, query, value)``.
+        """
 
     def call(self, x: Any, training: bool = False) -> Any:
         """Return the layer's function of x."""
-        raise NotImplementedError(f"{type(self).__name__} has no call")
+        raise MissingMethodError(f"{type(self).__name__} has no call: write call(self, x)")
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this layer again."""
-        config: dict[str, Any] = {"name": self.name, "dtype": self.dtype}
-        if not self.trainable:
-            config["trainable"] = False
+        """Return the arguments that make this layer again.
+
+        A class of your own whose arguments are plain data need not write it.
+
+        Raises
+        ------
+        MissingMethodError
+            Where its arguments are not plain data.
+        """
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
         if self.input_shape_given is not None:
             config["input_shape"] = list(self.input_shape_given)
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if self.learning_rate_multiplier != 1.0:
             config["learning_rate_multiplier"] = self.learning_rate_multiplier
-        return config
+        if self.recompute:
+            config["recompute"] = True
+        if type(self).get_config is not Layer.get_config:
+            return config
+        return config if self._made is None else self._made.config(self, config)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -126,48 +151,69 @@ class Layer(Watched):
 
     # What it offers.
 
-    @property
-    def label(self) -> str:
-        """The layer as errors name it, e.g. ``layer 'hidden' (Dense, 8 units)``."""
-        detail = self.detail()
-        return f"layer {self.name!r} ({type(self).__name__}{', ' + detail if detail else ''})"
-
-    def detail(self) -> str:
-        """Return what tells this layer from others of its class, e.g. ``8 units``."""
-        return ""
-
-    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+    def __call__(
+        self, inputs: Any = None, *more: Any, training: bool | None = None, **named: Any
+    ) -> Any:
         """Return the layer's output for values or arrays, building the layer the first time.
 
-        Several inputs come in a list, tuple or dict; for symbols a symbol is returned.
+        Several inputs come in a list, tuple or dict; a `call` that takes more than one argument is
+        given them in order or by name. For symbols a symbol is returned.
         """
+        if more or named:
+            return self._with(Arguments(self, inputs, more, named), training)
+        known = self._calls.again(inputs, training)
+        if known is not None:
+            return known
+        given = inputs
         if not isinstance(inputs, Value) and not self.on_host:
             if is_symbolic(inputs):
                 return connect(self, inputs, training)
             inputs = arranged(inputs, self.takes_many, self._value)
         if not self.built:
-            self.build_for(_shapes(inputs))
+            self.build_for(arguments.shapes_of(inputs))
         chosen = scope.training() if training is None else training
         if isinstance(inputs, Value) and at_hand(inputs):
-            return self._calls.run(partial(self._called, training=chosen), (inputs,), chosen)
-        return self._called(inputs, chosen)
+            call = partial(self._called, training=chosen)
+            return self._calls.run(call, (inputs,), chosen, (given, training))
+        return arguments.run(self, (inputs, (), {}), chosen)
 
     def _value(self, inputs: Any) -> Value:
-        return ops.as_value(_numbers(inputs), self.dtype)
+        return ops.as_value(arguments.numbers(inputs), self.dtype)
 
-    def _called(self, inputs: Any, training: bool) -> Any:
-        with scope.enter(self.label), scope.blame(self.label):
-            if not _takes_training(type(self).call):
-                outputs = self.call(inputs)
-            else:
-                outputs = self.call(inputs, training=training)
+    def _with(self, given: Arguments, training: bool | None) -> Any:
+        """Return the output for several arguments."""
+        training = given.training if training is None else training
+        if is_symbolic(list(given.all)):
+            return connect(self, given.first, training, given.more, given.named)
+        first, more, named = given.all
+        if not isinstance(first, Value):
+            given.first = first = arranged(first, self.takes_many, self._value)
+        given.more, given.named = arguments.further((more, named), self.dtype)
+        if not self.built:
+            arguments.built(self, given)
+        chosen = scope.training() if training is None else training
+        return arguments.run(self, given.all, chosen)
+
+    def _called(
+        self,
+        inputs: Any,
+        training: bool,
+        more: Sequence[Any] = (),
+        named: Mapping[str, Any] | None = None,
+    ) -> Any:
+        options = dict(named or {})
+        if takes_training(type(self).call):
+            options["training"] = training
+        again = self.recompute
+        with scope.enter(self.label, again), scope.blame(self.label), scope.mode(training):
+            outputs = arguments.settled(self.call(inputs, *more, **options))
             if self.activity_regularizer is not None:
                 self._penalize(self.activity_regularizer, outputs)
             return outputs
 
     def _penalize(self, regularizer: Callable[[Value], Value], outputs: Any) -> None:
         """Add the penalty of each output, a sample's share of it, to the loss."""
-        for y in _items(outputs):
+        for y in items(outputs):
             if isinstance(y, Value):
                 rows = y.shape[0] if y.shape else 1
                 self.add_loss(ops.divide(regularizer(y), float(max(rows, 1))))
@@ -193,188 +239,52 @@ class Layer(Watched):
         the outputs in the last call of this layer or model."""
         return [*self.regularization(), *self._calls.penalties]
 
-    def regularization(self) -> list[Value]:
-        """Return what the weights add to the loss: the penalty of each that training moves and
-        that has a regularizer."""
-        return [v.regularizer(v.leaf) for v in self.trainable_variables if v.regularizer]
-
-    def build_for(self, input_shape: Shape) -> None:
-        """Make the weights once, for inputs of this shape."""
+    def build_for(self, input_shape: Any = None, **shapes: Any) -> None:
+        """Make the weights once, for inputs of this shape, or for arguments by the names that
+        `build` calls them by."""
         if not self.built:
-            with scope.blame(self.label):
-                self.build(input_shape)
+            given = () if shapes else (input_shape,)
+            with scope.blame(self.label), scope.apart():
+                self.build(*given, **shapes)
             self.built = True
 
-    def add_weight(
-        self,
-        shape: Sequence[int],
-        initializer: Any = "glorot_uniform",
-        name: str = "weight",
-        trainable: bool = True,
-        dtype: str | None = None,
-        regularizer: Any = None,
-        constraint: Any = None,
-    ) -> Variable:
-        """Return a new weight of this layer.
-
-        Parameters
-        ----------
-        shape : sequence of int
-        initializer : str, Initializer or callable, default "glorot_uniform"
-        name : str
-            Shown as ``layer.name``.
-        trainable : bool, default True
-        dtype : str, optional
-            By default the layer's.
-        regularizer : str, Regularizer or callable, optional
-            Its penalty for the weight is added to the loss.
-        constraint : str, Constraint or callable, optional
-            Applied to the weight after each step of an optimizer.
-        """
-        kind = dtype or self.dtype
-        budget.spend(tuple(shape), kind)
-        first = initializers.get(initializer)(tuple(shape), kind)
-        variable = Variable(first, name=f"{self.name}.{name}", trainable=trainable, dtype=kind)
-        variable.regularizer = regularizers.get(regularizer)
-        variable.constraint = constraints.get(constraint)
-        variable.rate_multiplier = self.learning_rate_multiplier
-        self._own.append(variable)
-        return variable
-
-    def sublayers(self) -> list[Layer]:
-        """Return the layers held in attributes, also in lists and dicts, in the order assigned."""
-        found: dict[int, Layer] = {}
-        for value in vars(self).values():
-            if not isinstance(value, Layer | list | tuple | dict):
-                continue  # most attributes, and loops by hand come here in every step
-            for item in _items(value):
-                if isinstance(item, Layer) and item is not self:
-                    found.setdefault(id(item), item)
-        return list(found.values())
-
     @property
-    def learning_rate_multiplier(self) -> float:
-        """The share of the learning rate that the weights have; set it before `compile`."""
-        return self._multiplier
-
-    @learning_rate_multiplier.setter
-    def learning_rate_multiplier(self, value: float) -> None:
-        self._multiplier = _multiplier(value)
-        for variable in self._own:
-            variable.rate_multiplier = self._multiplier
-        for layer in self.sublayers():
-            layer.learning_rate_multiplier = value
-
-    @property
-    def variables(self) -> list[Variable]:
-        """All variables of this layer and those inside it, each once."""
-        found = {id(v): v for v in self._own}
-        for layer in self.sublayers():
-            found.update({id(v): v for v in layer.variables})
-        return list(found.values())
-
-    weights = variables
-
-    @property
-    def trainable_variables(self) -> list[Variable]:
-        """The variables that training moves."""
-        if not self.trainable:
-            return []
-        found = {id(v): v for v in self._own if v.trainable}
-        for layer in self.sublayers():
-            found.update({id(v): v for v in layer.trainable_variables})
-        return list(found.values())
-
-    trainable_weights = trainable_variables
-
-    @property
-    def non_trainable_variables(self) -> list[Variable]:
-        """The variables that training leaves alone."""
-        moved = {id(v) for v in self.trainable_variables}
-        return [v for v in self.variables if id(v) not in moved]
-
-    non_trainable_weights = non_trainable_variables
-
-    def count_params(self) -> int:
-        """Return the number of elements of all weights."""
-        if not self.built:
-            raise NotBuiltError(f"{self.label} has no weights yet: call it, or build(input_shape)")
-        return sum(v.size for v in self.variables)
-
-    def get_weights(self) -> list[Array]:
-        """Return copies of the weights."""
-        return [v.numpy() for v in self.variables]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Set all weights, in the order of `get_weights`.
+    def input(self) -> Any:
+        """The symbol, or list or dict of symbols, that the layer was called with.
 
         Raises
         ------
-        ShapeError
-            For another number of arrays, or one of another shape; nothing is changed then.
+        GraphError
+            Where it was called with symbols never, or more than once.
         """
-        variables = self.variables
-        arrays = [np.asarray(w) for w in weights]
-        if len(arrays) != len(variables):
-            raise ShapeError(f"{self.label} has {len(variables)} weights, not {len(arrays)}")
-        for v, a in zip(variables, arrays, strict=True):
-            if v.shape != a.shape:
-                raise ShapeError(
-                    f"weight {v.name!r} has shape {list(v.shape)}, not {list(a.shape)}"
-                )
-        for v, a in zip(variables, arrays, strict=True):
-            v.assign(a)
+        return put_out(self, inputs=True)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of the output for inputs of this shape; None stays None in front."""
-        self.build_for(input_shape)
-        x = placeholder([n or 1 for n in input_shape], self.dtype, "x")
+    @property
+    def output(self) -> Any:
+        """The symbol, or list of symbols, that the layer put out when called with symbols.
+
+        Raises
+        ------
+        GraphError
+            Where it was called with symbols never, or more than once.
+        """
+        return put_out(self, inputs=False)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the output for inputs of this shape; None stays None in front.
+
+        Shapes of several inputs or outputs stand in a list.
+        """
+        many = not all(n is None or isinstance(n, int) for n in input_shape)
+        shapes = [tuple(s) for s in input_shape] if many else [tuple(input_shape)]
+        self.build_for(shapes if many else shapes[0])
+        probes = [placeholder([n or 1 for n in s], self.dtype, "x") for s in shapes]
         with scope.tracing(None, False):
-            return _batchless(self(x).shape)
+            found = self(probes if many else probes[0])
+        return filled(found, (batchless(y.shape) for y in leaves(found)))
 
     def __repr__(self) -> str:
         return f"<{self.label}>"
-
-
-@cache
-def _takes_training(call: Callable[..., Any]) -> bool:
-    """Return whether a layer's `call` asks whether it is training; a user's own need not."""
-    parameters = inspect.signature(call).parameters
-    return "training" in parameters or any(p.kind == p.VAR_KEYWORD for p in parameters.values())
-
-
-def _shapes(inputs: Any) -> Any:
-    """Return the shape of the inputs; of several, in their list, tuple or dict."""
-    if isinstance(inputs, list | tuple | dict):
-        return filled(inputs, (_batchless(x.shape) for x in leaves(inputs)))
-    return _batchless(inputs.shape)
-
-
-def _multiplier(value: Any) -> float:
-    if not isinstance(value, int | float | np.number) or not 0.0 <= value < float("inf"):
-        raise ArgumentError(f"a learning_rate_multiplier is at least 0, not {value!r}")
-    return float(value)
-
-
-def _batchless(shape: Sequence[int]) -> Shape:
-    return (None, *shape[1:])
-
-
-def _items(value: Any) -> Iterator[Any]:
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _items(item)
-    elif isinstance(value, dict):
-        yield from _items(list(value.values()))
-    else:
-        yield value
-
-
-def _numbers(inputs: Any) -> Any:
-    array = np.asarray(inputs) if not isinstance(inputs, Variable) else inputs
-    if isinstance(array, np.ndarray) and array.dtype.kind not in "fiub":
-        raise ArgumentError(f"a layer takes numbers, not an array of {array.dtype}")
-    return array
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 
 import numpy as np
 
+from chainrule.dtypes import Array
 from chainrule.errors import FileError
 
 _left: ContextVar[int | None] = ContextVar("bytes_left", default=None)
@@ -43,3 +44,13 @@ def spend(shape: Sequence[int], dtype: str) -> None:
         if left < 0:
             raise FileError("the layers have more weights than there are in the file")
         _left.set(left)
+
+
+def loading() -> bool:
+    """Return whether a model is being rebuilt, so that its weights come from a file."""
+    return _left.get() is not None
+
+
+def blank(shape: Sequence[int], dtype: str) -> Array:
+    """Return zeros that take no memory, for a weight that a file will fill."""
+    return np.broadcast_to(np.zeros((), dtype), tuple(shape))

@@ -52,7 +52,9 @@ class InputLayer(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
-        return {**super().get_config(), "shape": list(self.shape)}
+        config = {**super().get_config(), "shape": list(self.shape)}
+        del config["trainable"]  # there is nothing to train
+        return config
 
 
 def Input(  # noqa: N802 - Keras's name
@@ -167,7 +169,7 @@ class Dense(Layer):
         self.kernel = self.add_weight(
             (width, self.units),
             self.kernel_initializer,
-            "kernel",
+            name="kernel",
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
@@ -175,7 +177,7 @@ class Dense(Layer):
             self.bias = self.add_weight(
                 (self.units,),
                 self.bias_initializer,
-                "bias",
+                name="bias",
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
@@ -210,7 +212,7 @@ class Dense(Layer):
             f"pass x with shape (n, {k}), or build the model with Input(({x.shape[-1]},))"
         )
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the input's shape with the last axis of size `units`."""
         self.build_for(input_shape)
         if input_shape[-1] != self.kernel.shape[0]:

@@ -101,7 +101,9 @@ class _Lookup(Layer):
         """Return the size of the vocabulary."""
         return "" if self._tokens is None else f"{self.vocabulary_size()} tokens"
 
-    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+    def __call__(  # type: ignore[override]
+        self, inputs: Any, training: bool | None = None
+    ) -> Any:
         """Return indices (int64) or vectors for an array of tokens; inverted, tokens."""
         return self.call(np.asarray(inputs), training=bool(training))
 

@@ -378,7 +378,7 @@ def concatenate(inputs: Sequence[Any], axis: int = -1, **options: Any) -> Any:
     return Concatenate(axis, **options)(list(inputs))
 
 
-def dot(inputs: Sequence[Any], axes: int | Sequence[int], **options: Any) -> Any:
+def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **options: Any) -> Any:
     """The inner products over `axes`: what ``Dot(axes, **options)(inputs)`` returns."""
     return Dot(axes, **options)(list(inputs))
 

@@ -100,10 +100,10 @@ class BatchNormalization(_Normalizing):
         self._make((width,))
         size = (width or 0,)
         self.moving_mean = self.add_weight(
-            size, self.moving_mean_initializer, "moving_mean", trainable=False
+            size, self.moving_mean_initializer, name="moving_mean", trainable=False
         )
         self.moving_variance = self.add_weight(
-            size, self.moving_variance_initializer, "moving_variance", trainable=False
+            size, self.moving_variance_initializer, name="moving_variance", trainable=False
         )
 
     def call(self, x: Value, training: bool = False) -> Value:

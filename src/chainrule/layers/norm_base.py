@@ -93,7 +93,7 @@ class _Normalizing(Layer):
             self.gamma = self.add_weight(
                 sizes,
                 self.gamma_initializer,
-                "gamma",
+                name="gamma",
                 regularizer=self.gamma_regularizer,
                 constraint=self.gamma_constraint,
             )
@@ -101,7 +101,7 @@ class _Normalizing(Layer):
             self.beta = self.add_weight(
                 sizes,
                 self.beta_initializer,
-                "beta",
+                name="beta",
                 regularizer=self.beta_regularizer,
                 constraint=self.beta_constraint,
             )

@@ -59,7 +59,7 @@ class RMSNormalization(Layer):
     def build(self, input_shape: Shape) -> None:
         """Make the scale."""
         sizes = tuple(input_shape[a] or 0 for a in axes_of(self.axis, input_shape))
-        self.scale = self.add_weight(sizes, "ones", "scale")
+        self.scale = self.add_weight(sizes, "ones", name="scale")
 
     def call(self, x: Value, training: bool = False) -> Value:
         """Return the normalized x."""

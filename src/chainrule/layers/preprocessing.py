@@ -91,6 +91,7 @@ class Normalization(Layer):
         )
         self.mean = None if mean is None else np.asarray(mean, np.float64)
         self.variance = None if variance is None else np.asarray(variance, np.float64)
+        self.adapted = False  # whether they were learnt; Keras's files then hold them as weights
 
     def adapt(self, data: Any) -> None:
         """Take mean and variance from data whose first axis is the samples'.
@@ -107,6 +108,7 @@ class Normalization(Layer):
         kept = {a % x.ndim for a in self.axis}
         others = tuple(i for i in range(x.ndim) if i not in kept)
         self.mean, self.variance = x.mean(axis=others), x.var(axis=others)
+        self.adapted = True
 
     def call(self, x: Value, training: bool = False) -> Value:
         """Return the normalized x; a feature of variance 0 becomes 0."""

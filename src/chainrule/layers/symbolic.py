@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,9 @@ _numbers = itertools.count()
 class Call:
     """One call of a layer: what it was given (lists, tuples, dicts of symbols), and what it gave.
 
-    `number` orders calls by when they were made; an input's call was given nothing.
+    `more` and `named` are the arguments behind the first, in which symbols stand among other
+    things; `form` is the list or dict that the outputs stand in. `number` orders calls by when
+    they were made; an input's call was given nothing.
     """
 
     layer: Layer
@@ -32,10 +35,24 @@ class Call:
     training: bool | None = None
     outputs: list[Symbol] = field(default_factory=list)
     number: int = field(default_factory=lambda: next(_numbers))
+    more: tuple[Any, ...] = ()
+    named: Mapping[str, Any] = field(default_factory=dict)
+    form: Any = None
 
     def inputs(self) -> list[Symbol]:
         """Return the symbols that the layer was given, in order."""
-        return [] if self.given is None else list(leaves(self.given))
+        if self.given is None:
+            return []
+        further = (x for x in leaves((self.more, self.named)) if isinstance(x, Symbol))
+        return [*leaves(self.given), *further]
+
+    def again(self, parts: Iterator[Any], training: bool | None, layer: Layer | None = None) -> Any:
+        """Return what the layer, or another, makes of other things in the places of the symbols."""
+        given = filled(self.given, parts)
+        further = leaves((self.more, self.named))
+        found = (next(parts) if isinstance(x, Symbol) else x for x in further)
+        more, named = filled((self.more, self.named), found)
+        return (layer or self.layer)(given, *more, training=training, **named)
 
 
 def entry(layer: Layer, shape: Shape) -> Symbol:
@@ -43,10 +60,17 @@ def entry(layer: Layer, shape: Shape) -> Symbol:
     call = Call(layer, None)
     symbol = Symbol(shape, layer.dtype, layer.name, call)
     call.outputs.append(symbol)
+    layer._symbolic.append(weakref.ref(call))
     return symbol
 
 
-def connect(layer: Layer, given: Any, training: bool | None = None) -> Any:
+def connect(
+    layer: Layer,
+    given: Any,
+    training: bool | None = None,
+    more: tuple[Any, ...] = (),
+    named: Mapping[str, Any] | None = None,
+) -> Any:
     """Return the symbols that the layer puts out for those given, building it the first time.
 
     Raises
@@ -67,24 +91,25 @@ def connect(layer: Layer, given: Any, training: bool | None = None) -> Any:
                 f"{layer.label} is given symbols together with {type(part).__name__}; "
                 "make an Input of what comes from outside"
             )
-    call = Call(layer, given, training)
-    form = _traced(layer, given, 1, training)
-    ones, twos = list(leaves(form)), list(leaves(_traced(layer, given, 2, training)))
+    call = Call(layer, given, training, more=more, named=named or {})
+    call.form = form = _traced(call, 1)
+    ones, twos = list(leaves(form)), list(leaves(_traced(call, 2)))
     for i, (one, two) in enumerate(zip(ones, twos, strict=True)):
         # What grows with the batch is the batch's axis.
         shape = tuple(n if n == m else None for n, m in zip(one.shape, two.shape, strict=True))
         call.outputs.append(Symbol(shape, one.dtype, layer.name, call, i))
+    layer._symbolic.append(weakref.ref(call))
     return filled(form, iter(call.outputs))
 
 
-def _traced(layer: Layer, given: Any, batch: int, training: bool | None) -> Any:
+def _traced(call: Call, batch: int) -> Any:
     """Return the values that the layer puts out for a batch of this size."""
     probes = [
         placeholder([batch if n is None else n for n in s.shape], s.dtype, _origin(s))
-        for s in leaves(given)
+        for s in call.inputs()
     ]
     with scope.tracing(None, training=False):
-        return layer(filled(given, iter(probes)), training=training)
+        return call.again(iter(probes), call.training)
 
 
 def _origin(symbol: Symbol) -> str:
@@ -143,6 +168,8 @@ def decoded(x: Any, symbols: list[Any]) -> Any:
     if kind == "slice":
         return slice(*held)
     if kind == "array":
+        if np.dtype(x["dtype"]).kind not in "fiub":
+            raise ArgumentError(f"a graph's arguments cannot hold an array of {x['dtype']!r}")
         return np.array(held, x["dtype"])
     if kind != "ellipsis":
         raise ArgumentError(f"a graph's arguments cannot hold {dict(x)!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chainrule.errors import ArgumentError, unknown_name
 from chainrule.losses.base import FunctionLoss, Loss
 from chainrule.losses.circle import Circle, circle
 from chainrule.losses.crossentropy import (
@@ -56,6 +55,7 @@ from chainrule.losses.relative import (
     poisson,
     quantile,
 )
+from chainrule.named import Named
 
 __all__ = [
     "BinaryCrossentropy",
@@ -157,6 +157,21 @@ NAMES: dict[str, type[Loss]] = {
 }
 
 
+def _of_function(function: Callable[..., Any]) -> Loss:
+    known = _FUNCTIONS.get(function)
+    return FunctionLoss(function) if known is None else known()
+
+
+_NAMED = Named(
+    "loss",
+    Loss,
+    "a loss is a name, a Loss or a function",
+    _CLASSES,
+    NAMES,
+    function=_of_function,
+)
+
+
 def get(identifier: Any) -> Loss:
     """Return a loss: one by name, as a configuration, of a function, or the loss given.
 
@@ -177,36 +192,24 @@ def get(identifier: Any) -> Loss:
     >>> losses.get("mse").name
     'mean_squared_error'
     """
-    if isinstance(identifier, Loss):
-        return identifier
-    if isinstance(identifier, str):
-        if identifier not in NAMES:
-            raise unknown_name("loss", identifier, NAMES)
-        return NAMES[identifier]()
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if isinstance(identifier, type) and issubclass(identifier, Loss):
-        return identifier()
-    if callable(identifier):
-        known = _FUNCTIONS.get(identifier)
-        return FunctionLoss(identifier) if known is None else known()
-    raise ArgumentError(f"a loss is a name, a Loss or a function, not {identifier!r}")
+    found: Loss = _NAMED.get(identifier)
+    return found
 
 
 def serialize(loss: Loss) -> dict[str, Any]:
     """Return the class and arguments of a loss as plain data."""
-    return {"class_name": type(loss).__name__, "config": loss.get_config()}
+    return _NAMED.serialize(loss) or {}
 
 
-def deserialize(config: Mapping[str, Any]) -> Loss:
-    """Return the loss that `serialize` described.
+def deserialize(
+    config: Mapping[str, Any], custom_objects: Mapping[str, type[Loss]] | None = None
+) -> Loss:
+    """Return the loss that `serialize` described; `custom_objects` are your own by class name.
 
     Raises
     ------
     ArgumentError
         For a class that is not known.
     """
-    name = config.get("class_name")
-    if name not in _CLASSES:
-        raise unknown_name("loss", name, _CLASSES)
-    return _CLASSES[name].from_config(dict(config.get("config", {})))
+    made: Loss = _NAMED.deserialize(config, custom_objects)
+    return made

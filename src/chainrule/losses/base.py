@@ -11,6 +11,7 @@ from chainrule.errors import unknown_name
 from chainrule.graph import Value
 from chainrule.graph.calls import Calls, Watched, at_hand
 from chainrule.losses.shapes import floats, spread_weight
+from chainrule.ops.convert import as_value  # for values alone, not for symbols
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none")
 
@@ -74,13 +75,20 @@ class Loss(Watched):
         ShapeError
             For shapes that do not fit each other.
         """
-        given = [ops.as_value(y_true), ops.as_value(y_pred)]
+        given = [
+            y_true if isinstance(y_true, Value) else as_value(y_true),
+            y_pred if isinstance(y_pred, Value) else as_value(y_pred),
+        ]
+        self._check(*given)
         if sample_weight is not None:
-            given.append(ops.as_value(sample_weight))
+            given.append(as_value(sample_weight))
         if at_hand(*given):
             total: Value = self._calls.run(self._total, given, False)
             return total
         return self._total(*given)
+
+    def _check(self, y_true: Value, y_pred: Value) -> None:
+        """Raise where targets that are known already cannot be what the loss expects."""
 
     def _total(self, y_true: Value, y_pred: Value, sample_weight: Value | None = None) -> Value:
         y_pred = floats(y_pred, self.dtype)

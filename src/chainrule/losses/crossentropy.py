@@ -165,12 +165,12 @@ class SparseCategoricalCrossentropy(Loss):
         self.ignore_class = ignore_class
         self.axis = axis
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Value:
-        """Return the reduced loss; labels that are known are checked before anything runs."""
-        y_true, y_pred = ops.as_value(y_true), ops.as_value(y_pred)
-        if self.ignore_class is None and -y_pred.ndim <= self.axis < y_pred.ndim:
+    def _check(self, y_true: Value, y_pred: Value) -> None:
+        """Raise where a label that is known already is no class."""
+        if y_true.constant is None or self.ignore_class is not None:
+            return
+        if -y_pred.ndim <= self.axis < y_pred.ndim:
             check_known("sparse_categorical_crossentropy", y_true, y_pred, self.axis)
-        return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true: Any, y_pred: Any) -> Value:
         """Return the loss of each sample."""

@@ -81,6 +81,7 @@ from chainrule.metrics.regression import (
     R2Score,
     RootMeanSquaredError,
 )
+from chainrule.named import Named, custom
 
 __all__ = [
     "AUC",
@@ -253,24 +254,24 @@ def get(
     >>> metrics.get("accuracy", loss="categorical_crossentropy", output_shape=(None, 10))
     <CategoricalAccuracy 'accuracy'>
     """
-    if isinstance(identifier, Metric):
-        return identifier
     if isinstance(identifier, str):
         return _named(identifier, loss, output_shape)
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if isinstance(identifier, type) and issubclass(identifier, Metric):
-        return identifier()
-    if isinstance(identifier, Loss):
-        return MeanMetric(identifier.call, identifier.name)
-    if callable(identifier):
-        return MeanMetric(identifier)
-    raise ArgumentError(f"a metric is a name, a Metric or a function, not {identifier!r}")
+    found: Metric = _NAMED.get(identifier)
+    return found
+
+
+def _of_function(function: Any) -> Metric:
+    if isinstance(function, Loss):
+        return MeanMetric(function.call, function.name)
+    return MeanMetric(function)
 
 
 def _named(name: str, loss: Any, output_shape: Sequence[int | None] | None) -> Metric:
     if name.lower() in ("accuracy", "acc") and output_shape:
         return _fitting_accuracy(loss, output_shape)(name=name)
+    own = custom(name)
+    if isinstance(own, type) and issubclass(own, Metric):
+        return own()
     if name in NAMES:
         return _by_name(NAMES[name], name)
     if name in losses.NAMES:
@@ -301,18 +302,27 @@ def _fitting_accuracy(loss: Any, output_shape: Sequence[int | None]) -> type[Met
 
 def serialize(metric: Metric) -> dict[str, Any]:
     """Return the class and arguments of a metric as plain data, without its state."""
-    return {"class_name": type(metric).__name__, "config": metric.get_config()}
+    return _NAMED.serialize(metric) or {}
 
 
-def deserialize(config: Mapping[str, Any]) -> Metric:
-    """Return the metric that `serialize` described.
+def deserialize(
+    config: Mapping[str, Any], custom_objects: Mapping[str, type[Metric]] | None = None
+) -> Metric:
+    """Return the metric that `serialize` described; `custom_objects` are your own by class name.
 
     Raises
     ------
     ArgumentError
         For a class that is not known.
     """
-    name = config.get("class_name")
-    if name not in _CLASSES:
-        raise unknown_name("metric", name, _CLASSES)
-    return _CLASSES[name].from_config(dict(config.get("config", {})))
+    made: Metric = _NAMED.deserialize(config, custom_objects)
+    return made
+
+
+_NAMED = Named(
+    "metric",
+    Metric,
+    "a metric is a name, a Metric or a function",
+    _CLASSES,
+    function=_of_function,
+)

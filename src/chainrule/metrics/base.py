@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule import ops
-from chainrule.graph import Value, Variable
+from chainrule import initializers, ops
+from chainrule.dtypes import Array
+from chainrule.errors import MissingMethodError
+from chainrule.graph import Value, Variable, scope
 from chainrule.graph.pending import assign_all
 from chainrule.losses.base import snake_case
 from chainrule.losses.shapes import spread_weight
@@ -17,8 +19,9 @@ from chainrule.losses.shapes import spread_weight
 class Metric:
     """A number about predictions, gathered over batches in float64.
 
-    A subclass gives `update`, the new values of its state as values, and `result`. Training puts
-    `update` into its step; by hand, `update_state` runs it at once.
+    A subclass gives either `update`, the new values of its state as values, or, as in Keras,
+    `update_state`, which assigns to the variables; and `result`. Training puts the update into its
+    step; by hand, `update_state` runs it at once.
 
     Parameters
     ----------
@@ -34,18 +37,56 @@ class Metric:
     >>> metric.update_state([0.0, 1.0], [0.0, 3.0])
     >>> metric.result()
     2.0
+
+    One's own:
+
+    >>> import numpy as np
+    >>> from chainrule import metrics, ops
+    >>> class Largest(metrics.Metric):
+    ...     def __init__(self, name="largest", **options):
+    ...         super().__init__(name=name, **options)
+    ...         self.largest = self.add_variable((), name="largest")
+    ...
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         error = ops.max(ops.abs(y_true - y_pred))
+    ...         self.largest.assign(ops.maximum(self.largest, error))
+    ...
+    ...     def result(self):
+    ...         return self.largest
+    >>> float(Largest()(np.array([0.0, 1.0]), np.array([0.5, 3.0])))
+    2.0
     """
 
     def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
         self.name = name or snake_case(type(self).__name__)
         self.dtype = dtype
         self._state: list[Variable] = []
+        self._starts: list[Array] = []
 
-    def add_variable(self, shape: Sequence[int], name: str) -> Variable:
-        """Return a new part of the state, zeros."""
-        variable = Variable(np.zeros(shape), name=f"{self.name}/{name}", trainable=False)
+    def add_variable(
+        self,
+        shape: Sequence[int],
+        initializer: Any = "zeros",
+        dtype: str | None = None,
+        name: str = "variable",
+    ) -> Variable:
+        """Return a new part of the state, which `reset_state` sets to what it begins as.
+
+        Parameters
+        ----------
+        shape : sequence of int
+        initializer : str, Initializer or callable, default "zeros"
+        dtype : str, default "float64"
+        name : str
+            Shown as ``metric/name``.
+        """
+        start = np.asarray(initializers.get(initializer)(tuple(shape), dtype or "float64"))
+        variable = Variable(start, name=f"{self.name}/{name}", trainable=False)
         self._state.append(variable)
+        self._starts.append(start)
         return variable
+
+    add_weight = add_variable
 
     def state(self) -> list[Variable]:
         """Return the variables that `update` gives new values for; complete after its first call.
@@ -61,28 +102,37 @@ class Metric:
 
     def update(self, *args: Any, **kwargs: Any) -> list[Value]:
         """Return the values of the state after ``(y_true, y_pred, sample_weight=None)``."""
-        raise NotImplementedError(f"{type(self).__name__} must define update")
+        if type(self).update_state is Metric.update_state:
+            raise MissingMethodError(f"{type(self).__name__} must define update or update_state")
+        with scope.storing(self.name) as stored:
+            self.update_state(*map(ops.as_value, args), **kwargs)
+        return [stored.get(variable, variable.leaf) for variable in self.state()]
 
     def result(self) -> Any:
         """Return the metric over what was seen since `reset`; 0 before anything was."""
-        raise NotImplementedError(f"{type(self).__name__} must define result")
+        raise MissingMethodError(f"{type(self).__name__} must define result")
 
-    def logged(self) -> dict[str, float]:
-        """Return the numbers for the history, by what is put behind the name.
+    def logged(self, name: str) -> dict[str, float]:
+        """Return the numbers for the history by their names.
 
-        A number stands under the name itself, the elements of an array under ``_0``, ``_1``, ...
+        A number stands under the name given, the elements of an array with ``_0``, ``_1``, ...
+        behind it, those of a dict under their keys.
         """
-        result = np.asarray(self.result(), np.float64)
-        return {"".join(f"_{i}" for i in at): float(x) for at, x in np.ndenumerate(result)}
+        found = self.result()
+        if isinstance(found, Mapping):
+            return {str(key): float(np.asarray(x)) for key, x in found.items()}
+        result = np.asarray(found, np.float64)
+        behind = ("".join(f"_{i}" for i in at) for at, _ in np.ndenumerate(result))
+        return {name + part: float(x) for part, x in zip(behind, result.flat, strict=True)}
 
     def reset(self) -> None:
         """Forget what was seen."""
-        for variable in self._state:
-            variable.value[...] = 0
+        self.reset_state()
 
     def reset_state(self) -> None:
         """Forget what was seen."""
-        self.reset()
+        for variable, start in zip(self._state, self._starts, strict=True):
+            variable.value[...] = start
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Take in a batch: ``(y_true, y_pred, sample_weight=None)``."""
@@ -137,8 +187,8 @@ class Mean(Metric):
 
     def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
         super().__init__(name, dtype)
-        self.total = self.add_variable((), "total")
-        self.count = self.add_variable((), "count")
+        self.total = self.add_variable((), name="total")
+        self.count = self.add_variable((), name="count")
 
     def update(self, values: Any, sample_weight: Any = None) -> list[Value]:
         """Return the new total and count."""
@@ -179,7 +229,7 @@ class Sum(Metric):
 
     def __init__(self, name: str | None = "sum", dtype: str | None = None) -> None:
         super().__init__(name, dtype)
-        self.total = self.add_variable((), "total")
+        self.total = self.add_variable((), name="total")
 
     def update(self, values: Any, sample_weight: Any = None) -> list[Value]:
         """Return the new total."""

@@ -55,7 +55,7 @@ class CalibrationError(Metric):
         super().__init__(name, dtype)
         self.num_bins = int(num_bins)
         for part in ("weight", "hits", "confidence"):
-            self.add_variable((self.num_bins,), part)
+            self.add_variable((self.num_bins,), name=part)
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> list[Value]:
         """Return the new sums of weights, hits and confidences in each bin."""

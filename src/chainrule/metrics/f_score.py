@@ -91,7 +91,7 @@ class FBetaScore(Metric):
     def _build(self, width: int) -> None:
         if not self._state:
             for name in ("true_positives", "false_positives", "false_negatives"):
-                self.add_variable((width,), name)
+                self.add_variable((width,), name=name)
         elif self._state[0].shape != (width,):
             raise ShapeError(f"{self.name} was made for {self._state[0].size} classes, not {width}")
 

@@ -66,7 +66,7 @@ class ConfusionMatrix(Metric):
         super().__init__(name, dtype)
         self.num_classes, self.ignore_class, self.axis = int(num_classes), ignore_class, axis
         self.sparse_y_true, self.sparse_y_pred = bool(sparse_y_true), bool(sparse_y_pred)
-        self.matrix = self.add_variable((self.num_classes, self.num_classes), "matrix")
+        self.matrix = self.add_variable((self.num_classes, self.num_classes), name="matrix")
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> list[Value]:
         """Return the new matrix; pairs with a number that is no class are left out."""
@@ -94,7 +94,7 @@ class ConfusionMatrix(Metric):
         """Return the matrix."""
         return np.array(self.matrix.value, np.float64)
 
-    def logged(self) -> dict[str, float]:
+    def logged(self, name: str) -> dict[str, float]:
         """Return nothing: a matrix is no entry of the history."""
         return {}
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from chainrule import losses
-from chainrule.graph import Value
-from chainrule.metrics.base import MeanOfValues
+from chainrule.metrics.base import MeanMetric, Metric
 
 
-class Hinge(MeanOfValues):
+class _MeanLoss(MeanMetric):
+    """The mean of a loss that takes no arguments."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments as plain data: which loss it is, the class says."""
+        return Metric.get_config(self)
+
+
+class Hinge(_MeanLoss):
     """``mean_n mean_d max(0, 1 - t * y_pred[n, d])``, t = -1 or 1.
 
     Shapes
@@ -31,19 +40,11 @@ class Hinge(MeanOfValues):
     1.0
     """
 
-    def __init__(
-        self,
-        name: str | None = "hinge",
-        dtype: str | None = None,
-    ) -> None:
-        super().__init__(name, dtype)
-
-    def values(self, y_true: Value, y_pred: Value) -> Value:
-        """Return the loss of each sample."""
-        return losses.hinge(y_true, y_pred)
+    def __init__(self, name: str | None = "hinge", dtype: str | None = None) -> None:
+        super().__init__(losses.hinge, name, dtype)
 
 
-class SquaredHinge(MeanOfValues):
+class SquaredHinge(_MeanLoss):
     """``mean_n mean_d max(0, 1 - t * y_pred[n, d])^2``, t = -1 or 1.
 
     Shapes
@@ -67,19 +68,11 @@ class SquaredHinge(MeanOfValues):
     1.25
     """
 
-    def __init__(
-        self,
-        name: str | None = "squared_hinge",
-        dtype: str | None = None,
-    ) -> None:
-        super().__init__(name, dtype)
-
-    def values(self, y_true: Value, y_pred: Value) -> Value:
-        """Return the loss of each sample."""
-        return losses.squared_hinge(y_true, y_pred)
+    def __init__(self, name: str | None = "squared_hinge", dtype: str | None = None) -> None:
+        super().__init__(losses.squared_hinge, name, dtype)
 
 
-class CategoricalHinge(MeanOfValues):
+class CategoricalHinge(_MeanLoss):
     """``mean_n max(0, 1 + max_m (1 - t) y_pred - sum_m t * y_pred)``.
 
     Shapes
@@ -103,19 +96,11 @@ class CategoricalHinge(MeanOfValues):
     1.25
     """
 
-    def __init__(
-        self,
-        name: str | None = "categorical_hinge",
-        dtype: str | None = None,
-    ) -> None:
-        super().__init__(name, dtype)
-
-    def values(self, y_true: Value, y_pred: Value) -> Value:
-        """Return the loss of each sample."""
-        return losses.categorical_hinge(y_true, y_pred)
+    def __init__(self, name: str | None = "categorical_hinge", dtype: str | None = None) -> None:
+        super().__init__(losses.categorical_hinge, name, dtype)
 
 
-class KLDivergence(MeanOfValues):
+class KLDivergence(_MeanLoss):
     """``mean_n sum_m t ln(t / p)`` of target shares t and predicted shares p.
 
     Shapes
@@ -139,19 +124,11 @@ class KLDivergence(MeanOfValues):
     0.1438
     """
 
-    def __init__(
-        self,
-        name: str | None = "kl_divergence",
-        dtype: str | None = None,
-    ) -> None:
-        super().__init__(name, dtype)
-
-    def values(self, y_true: Value, y_pred: Value) -> Value:
-        """Return the loss of each sample."""
-        return losses.kl_divergence(y_true, y_pred)
+    def __init__(self, name: str | None = "kl_divergence", dtype: str | None = None) -> None:
+        super().__init__(losses.kl_divergence, name, dtype)
 
 
-class Poisson(MeanOfValues):
+class Poisson(_MeanLoss):
     """``mean_n mean_d (y_pred - y_true * ln(y_pred + 1e-7))``.
 
     Shapes
@@ -175,19 +152,11 @@ class Poisson(MeanOfValues):
     1.0
     """
 
-    def __init__(
-        self,
-        name: str | None = "poisson",
-        dtype: str | None = None,
-    ) -> None:
-        super().__init__(name, dtype)
-
-    def values(self, y_true: Value, y_pred: Value) -> Value:
-        """Return the loss of each sample."""
-        return losses.poisson(y_true, y_pred)
+    def __init__(self, name: str | None = "poisson", dtype: str | None = None) -> None:
+        super().__init__(losses.poisson, name, dtype)
 
 
-class LogCoshError(MeanOfValues):
+class LogCoshError(_MeanLoss):
     """``mean_n mean_d ln cosh(y_pred - y_true)``.
 
     Shapes
@@ -211,19 +180,11 @@ class LogCoshError(MeanOfValues):
     0.4338
     """
 
-    def __init__(
-        self,
-        name: str | None = "logcosh",
-        dtype: str | None = None,
-    ) -> None:
-        super().__init__(name, dtype)
-
-    def values(self, y_true: Value, y_pred: Value) -> Value:
-        """Return the loss of each sample."""
-        return losses.log_cosh(y_true, y_pred)
+    def __init__(self, name: str | None = "logcosh", dtype: str | None = None) -> None:
+        super().__init__(losses.log_cosh, name, dtype)
 
 
-class MeanSquaredLogarithmicError(MeanOfValues):
+class MeanSquaredLogarithmicError(_MeanLoss):
     """``mean_n mean_d (ln(1 + y_pred) - ln(1 + y_true))^2``.
 
     Shapes
@@ -248,18 +209,12 @@ class MeanSquaredLogarithmicError(MeanOfValues):
     """
 
     def __init__(
-        self,
-        name: str | None = "mean_squared_logarithmic_error",
-        dtype: str | None = None,
+        self, name: str | None = "mean_squared_logarithmic_error", dtype: str | None = None
     ) -> None:
-        super().__init__(name, dtype)
-
-    def values(self, y_true: Value, y_pred: Value) -> Value:
-        """Return the loss of each sample."""
-        return losses.mean_squared_logarithmic_error(y_true, y_pred)
+        super().__init__(losses.mean_squared_logarithmic_error, name, dtype)
 
 
-class MeanAbsolutePercentageError(MeanOfValues):
+class MeanAbsolutePercentageError(_MeanLoss):
     """``100 mean_n mean_d |y_true - y_pred| / max(|y_true|, 1e-7)``.
 
     Shapes
@@ -284,12 +239,6 @@ class MeanAbsolutePercentageError(MeanOfValues):
     """
 
     def __init__(
-        self,
-        name: str | None = "mean_absolute_percentage_error",
-        dtype: str | None = None,
+        self, name: str | None = "mean_absolute_percentage_error", dtype: str | None = None
     ) -> None:
-        super().__init__(name, dtype)
-
-    def values(self, y_true: Value, y_pred: Value) -> Value:
-        """Return the loss of each sample."""
-        return losses.mean_absolute_percentage_error(y_true, y_pred)
+        super().__init__(losses.mean_absolute_percentage_error, name, dtype)

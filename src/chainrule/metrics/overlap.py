@@ -78,10 +78,6 @@ class IoU(ConfusionMatrix):
         shares = ratio(hits[self.target_class_ids], joint)
         return float(ratio(shares.sum(), np.count_nonzero(joint)))
 
-    def logged(self) -> dict[str, float]:
-        """Return the mean overlap."""
-        return {"": self.result()}
-
     def get_config(self) -> dict[str, Any]:
         """Return the arguments as plain data."""
         config = {**super().get_config(), "target_class_ids": self.target_class_ids}

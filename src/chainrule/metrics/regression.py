@@ -161,7 +161,7 @@ class R2Score(Metric):
         super().__init__(name, dtype)
         self.class_aggregation = class_aggregation
         self.num_regressors = num_regressors
-        self.samples = self.add_variable((), "samples")
+        self.samples = self.add_variable((), name="samples")
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> list[Value]:
         """Return the new sums."""
@@ -185,7 +185,7 @@ class R2Score(Metric):
     def _build(self, width: int) -> None:
         if len(self._state) == 1:
             for name in ("weight", "sum", "squared_sum", "residual"):
-                self.add_variable((width,), name)
+                self.add_variable((width,), name=name)
         elif self._state[1].shape != (width,):
             raise ShapeError(f"{self.name} was made for {self._state[1].size} outputs, not {width}")
 

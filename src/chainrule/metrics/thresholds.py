@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from chainrule import ops
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph import Value
+from chainrule.graph import Value, room
 from chainrule.losses.shapes import matched, spread_weight
 from chainrule.metrics.base import Metric
 
@@ -69,7 +69,7 @@ class Thresholded(Metric):
         if not self._state:
             self._labels = labels
             for name in ("positives", "negatives"):
-                self.add_variable((labels, len(self._sorted) + 1), name)
+                self.add_variable((labels, len(self._sorted) + 1), name=name)
         elif labels != self._labels:
             raise ShapeError(f"{self.name} was made for {self._labels} labels, not {labels}")
 
@@ -129,6 +129,7 @@ def one_or_many(values: Floats) -> Any:
 
 def even_thresholds(count: int) -> list[float]:
     """Return `count` thresholds from 0 to 1."""
+    room.take(32 * count)
     return [i / (count - 1) for i in range(count)]
 
 

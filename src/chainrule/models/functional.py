@@ -26,6 +26,9 @@ class Functional(Model):
         What layers returned that were called with symbols.
     name : str, optional
         Shown in the summary.
+    recompute : bool, default False
+        Whether training keeps only the input of this model, where it is a block of another, and
+        computes what is inside again for the backward pass: less memory, the same bits.
 
     Attributes
     ----------
@@ -55,8 +58,10 @@ class Functional(Model):
 
     takes_forms = False
 
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None) -> None:
-        super().__init__(name=name)
+    def __init__(
+        self, inputs: Any, outputs: Any, name: str | None = None, recompute: bool = False
+    ) -> None:
+        super().__init__(name=name, recompute=recompute)
         self._ins, self._outs = _unpacked(inputs, "inputs"), _unpacked(outputs, "outputs")
         self.inputs: list[Symbol] = list(leaves(self._ins))
         self.outputs: list[Symbol] = list(leaves(self._outs))
@@ -111,6 +116,16 @@ class Functional(Model):
         """Do nothing: the layers were built when the graph was made."""
 
     @property
+    def input(self) -> Any:
+        """The symbol that the graph begins with; of several, their list or dict."""
+        return self._ins
+
+    @property
+    def output(self) -> Any:
+        """The symbol that the graph ends in; of several, their list or dict."""
+        return self._outs
+
+    @property
     def input_shape(self) -> Any:
         """The shape of the input, its first axis ``None``; of several, in their list or dict."""
         return filled(self._ins, (tuple(s.shape) for s in self.inputs))
@@ -135,9 +150,8 @@ class Functional(Model):
         for symbol, value in zip(self.inputs, given, strict=True):
             known[id(symbol)] = self._fitting(symbol, value)
         for call in self.calls:
-            arguments = filled(call.given, (known[id(s)] for s in call.inputs()))
             chosen = training if call.training is None else call.training
-            made = leaves(call.layer(arguments, training=chosen))
+            made = leaves(call.again((known[id(s)] for s in call.inputs()), chosen))
             known |= {id(s): value for s, value in zip(call.outputs, made, strict=True)}
         return filled(self._outs, (known[id(s)] for s in self.outputs))
 
@@ -159,13 +173,20 @@ class Functional(Model):
         return filled(self._outs, iter(outputs))
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` makes the same graph of, without its weights."""
+        """Return what `from_config` makes the same graph of, without its weights; for a class that
+        is made with other arguments than inputs and outputs, those."""
+        if self._made is not None:
+            common = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+            return self._made.config(self, common)
         place = {id(layer): i for i, layer in enumerate(self._unique)}
         symbols: list[Symbol] = list(self.inputs)
         calls = []
         for call in self.calls:
             given = _placed(call.given, symbols)
             calls.append({"layer": place[id(call.layer)], "inputs": given})
+            if call.more or call.named:
+                calls[-1]["more"] = _placed(list(call.more), symbols)
+                calls[-1]["named"] = _placed(dict(call.named), symbols)
             if call.training is not None:
                 calls[-1]["training"] = call.training
             symbols += call.outputs
@@ -175,7 +196,8 @@ class Functional(Model):
         check_plain([ins, outs, calls], self.label)
         entries = [layer.get_config() for layer in self.entries]
         graph = {"entries": entries, "layers": stack, "calls": calls}
-        return {"name": self.name, **graph, "inputs": ins, "outputs": outs}
+        again = {"recompute": True} if self.recompute else {}
+        return {"name": self.name, **graph, "inputs": ins, "outputs": outs, **again}
 
     @classmethod
     def from_config(
@@ -184,15 +206,35 @@ class Functional(Model):
         custom_objects: Mapping[str, type[Layer]] | None = None,
     ) -> Functional:
         """Return the graph that `get_config` described; `custom_objects` are your own layers."""
+        if "entries" not in config:
+            return cls(**config)
         symbols = [InputLayer(**entry).symbol() for entry in config["entries"]]
         with sharing():
             stack = [deserialize(c, custom_objects) for c in config["layers"]]
         for call in config["calls"]:
             given = decoded(call["inputs"], symbols)
-            made = stack[call["layer"]](given, training=call.get("training"))
+            more = decoded(call.get("more", []), symbols)
+            named = decoded(call.get("named", {"dict": {}}), symbols)
+            made = stack[call["layer"]](given, *more, training=call.get("training"), **named)
             symbols += leaves(made)
         ins, outs = decoded(config["inputs"], symbols), decoded(config["outputs"], symbols)
-        return cls(ins, outs, name=config["name"])
+        model = cls(ins, outs, name=config["name"])
+        model.recompute = bool(config.get("recompute", False))
+        return model
+
+
+_grown: dict[type[Model], type[Functional]] = {Model: Functional}
+
+
+def grown(kind: type[Model]) -> type[Functional]:
+    """Return a class for the graphs of a class of the user's that says nothing about its `call`."""
+    if issubclass(kind, Functional):
+        return kind
+    if kind not in _grown:
+        told = {"__module__": kind.__module__, "__doc__": kind.__doc__}
+        told["__qualname__"] = kind.__qualname__
+        _grown[kind] = type(kind.__name__, (kind, Functional), told)
+    return _grown[kind]
 
 
 def _by_depth(

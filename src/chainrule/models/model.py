@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError, GraphError, NotBuiltError, unknown_name
+from chainrule.errors import ArgumentError, MissingMethodError, NotBuiltError, unknown_name
 from chainrule.graph import Spec, Value, ordered, placeholder, scope
 from chainrule.graph.symbol import filled, leaves
 from chainrule.layers import Layer
@@ -25,11 +25,15 @@ class Model(Fitting):
     """Layers and a way through them, to be trained.
 
     ``Model(inputs, outputs)`` is the graph between symbols; see `Functional`. Or subclass it: make
-    layers in ``__init__``, keep them as attributes, and say in ``call`` how data go through them.
-    For a plain stack of layers, use `Sequential`.
+    layers in ``__init__``, keep them as attributes, and say in ``call`` how data go through them;
+    or hand ``super().__init__(inputs, outputs)`` a graph. For a plain stack of layers, use
+    `Sequential`. In `fit` the layers inside train whether or not `call` takes ``training`` (in
+    Keras only if it does).
 
     Parameters
     ----------
+    inputs, outputs : Symbol, or list or dict of them, optional
+        Between which the model is the graph.
     name : str, optional
         Shown in the summary; by default made from the class.
 
@@ -77,7 +81,15 @@ class Model(Fitting):
             return super().__new__(Functional)
         return super().__new__(cls)
 
-    def __init__(self, name: str | None = None, **options: Any) -> None:
+    def __init__(
+        self, inputs: Any = None, outputs: Any = None, name: str | None = None, **options: Any
+    ) -> None:
+        if inputs is not None or outputs is not None:
+            from chainrule.models.functional import Functional, grown
+
+            self.__class__ = grown(type(self))
+            Functional.__init__(self, inputs, outputs, name)  # type: ignore[arg-type]
+            return
         super().__init__(name=name, **options)
         self.label_names: list[str] | None = None
         self.metadata: dict[str, Any] = {}
@@ -97,7 +109,7 @@ class Model(Fitting):
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return the outputs for these inputs: what a subclass says."""
-        raise GraphError(f"{type(self).__name__} must define call(self, inputs)")
+        raise MissingMethodError(f"{type(self).__name__} must define call(self, inputs)")
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Make the weights for inputs of this shape; the first axis is the batch's.
@@ -214,27 +226,70 @@ class Model(Fitting):
         """The names of the numbers that `evaluate` returns."""
         return [] if self._trainer is None else list(self._trainer.logs())
 
-    def summary(self, print_fn: Callable[[str], Any] | None = None) -> None:
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any],
+        custom_objects: Mapping[str, type[Layer]] | None = None,
+    ) -> Any:
+        """Return the model that `get_config` described; `custom_objects` are your own layers.
+
+        Raises
+        ------
+        ArgumentError
+            Where the class does not take these arguments.
+        """
+        if "entries" in config:
+            from chainrule.models.functional import Functional, grown
+
+            return Functional.from_config.__func__(  # type: ignore[attr-defined]
+                grown(cls), config, custom_objects
+            )
+        return super().from_config(dict(config))
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
         """Print the layers with their output shapes and numbers of weights.
 
         Parameters
         ----------
+        line_length : int, optional
+            The letters of a line, by default those of the terminal.
         print_fn : callable, optional
             Takes the text instead of the standard output.
+        expand_nested : bool, default False
+            Whether to list the layers of models within the model.
+        show_trainable : bool, default False
+            Whether to say which layers training moves.
+        layer_range : pair of str, optional
+            The names (or regular expressions for them) of the first and the last layer to list.
+
+        Raises
+        ------
+        ArgumentError
+            For a `layer_range` that no layers fit.
 
         Examples
         --------
         >>> from chainrule.layers import Dense, Input
         >>> from chainrule.models import Sequential
         >>> model = Sequential([Input((4,)), Dense(3, name="out")], name="tiny")
-        >>> model.summary(lambda text: print(text.splitlines()[-3]))
+        >>> model.summary(print_fn=lambda text: print(text.splitlines()[-3]))
          Total params: 15 (60 bytes)
         """
         from rich.console import Console
 
-        console = Console()
+        console = Console(width=line_length)
+        table = summary.table(self, expand_nested, show_trainable, layer_range)
+        table.width = line_length
         with console.capture() as captured:
-            console.print(summary.table(self))
+            console.print(table)
             for line in summary.totals(self):
                 console.print(line, highlight=False)
         text = captured.get().rstrip("\n")
@@ -252,6 +307,8 @@ class Model(Fitting):
         ------
         NotBuiltError
             Where the shape of the input is not known yet.
+        MemoryLimitError
+            Where no plan keeps to the `memory_limit` that `compile` was given.
 
         Examples
         --------
@@ -269,7 +326,8 @@ class Model(Fitting):
         """Write the model into one file: layers, weights, vocabularies, optimizer, counters.
 
         The file (extension ``.chainrule``) is safetensors with JSON, holds no code, and appears
-        complete or not at all. `load_model` reads it.
+        complete or not at all. `load_model` reads it. A name that ends in ``.keras`` or ``.h5``
+        makes a file of Keras's own, of layers and weights.
 
         Raises
         ------
@@ -279,7 +337,7 @@ class Model(Fitting):
         saving.save(self, path)
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
-        """Write the weights alone into one file.
+        """Write the weights alone into one file; one of Keras's as ``.weights.h5`` or ``.h5``.
 
         Raises
         ------
@@ -290,6 +348,8 @@ class Model(Fitting):
 
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Read weights into this model, which must have the structure of the one that wrote them.
+
+        Files of Keras's and files of whole models will do as well.
 
         Raises
         ------

@@ -16,6 +16,7 @@ from chainrule.models.summary import shown
 if TYPE_CHECKING:
     from chainrule.graph.symbol import Symbol
     from chainrule.layers import Layer
+    from chainrule.layers.symbolic import Call
     from chainrule.models.functional import Functional
     from chainrule.models.model import Model
 
@@ -52,7 +53,11 @@ def plot_model(
     model: Model,
     to_file: str | os.PathLike[str] = "model.svg",
     show_shapes: bool = True,
+    show_dtype: bool = False,
     show_layer_names: bool = True,
+    expand_nested: bool = False,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
 ) -> None:
     """Write a picture of the model's graph, as SVG, which every browser shows.
 
@@ -66,9 +71,17 @@ def plot_model(
     to_file : path-like, default "model.svg"
         Its extension must be ``.svg``.
     show_shapes : bool, default True
-        Whether to show the shapes of inputs and outputs.
+        Whether to show the shapes of inputs and outputs (in Keras only when asked for).
+    show_dtype : bool, default False
+        Whether to show the dtype of layers.
     show_layer_names : bool, default True
-        Whether to show names beside classes.
+        Whether to show names beside classes (in Keras only when asked for).
+    expand_nested : bool, default False
+        Whether to draw the layers of models within the model in their place.
+    show_layer_activations : bool, default False
+        Whether to show the activation of layers that have one.
+    show_trainable : bool, default False
+        Whether to show which layers training moves.
 
     Raises
     ------
@@ -92,40 +105,79 @@ def plot_model(
         raise ArgumentError(f"to_file is {os.fspath(to_file)!r}; pictures are written as .svg")
     if not model.built:
         raise ArgumentError(f"{model.label} has no graph yet: build it, or begin it with Input")
-    text = svg(model, show_shapes, show_layer_names)
+    words = Words(show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable)
+    text = svg(model, words, expand_nested)
     with container.replacing(to_file) as file:
         file.write(text.encode())
 
 
-def svg(model: Model, show_shapes: bool = True, show_layer_names: bool = True) -> str:
+@dataclass(frozen=True)
+class Words:
+    """What stands in a box beside the class of the layer."""
+
+    shapes: bool = True
+    dtype: bool = False
+    names: bool = True
+    activations: bool = False
+    trainable: bool = False
+
+    def of(self, layer: Layer, given: str | None, out: str, within: str = "") -> list[str]:
+        """Return the lines for a layer that makes shapes of those given."""
+        kind, detail = type(layer).__name__, layer.detail()
+        lines = [within + layer.name] if self.names else []
+        lines.append(f"{kind}, {detail}" if detail else kind)
+        if self.shapes:
+            lines.append(out if given is None else f"{given} \u2192 {out}")
+        activation = getattr(getattr(layer, "activation", None), "__name__", "")
+        facts = [layer.dtype] if self.dtype else []
+        facts += [activation] if self.activations and activation else []
+        if self.trainable and layer.variables:
+            facts.append("trainable" if layer.trainable else "not trainable")
+        return [*lines, ", ".join(facts)] if facts else lines
+
+
+def svg(model: Model, words: Words | None = None, expand_nested: bool = False) -> str:
     """Return the picture as text; see `plot_model`."""
     from chainrule.models.functional import Functional
 
+    words = words or Words()
     if isinstance(model, Functional):
-        boxes = _graph(model, show_shapes, show_layer_names)
+        boxes = _graph(model, words, expand_nested)
     else:
-        boxes = _stack(model, show_shapes, show_layer_names)
+        boxes = _stack(model, words)
     rows = _ranked(boxes)
     _order(rows)
     _place(rows)
     return _drawn(model.name, rows)
 
 
-def _graph(model: Functional, shapes: bool, names: bool) -> list[Box]:
+def _graph(model: Functional, words: Words, expand: bool) -> list[Box]:
     """Return a box for each input and each call, joined as they are called."""
     made: dict[int, Box] = {}
     boxes = []
     for symbol, layer in zip(model.inputs, model.entries, strict=True):
-        boxes.append(
-            Box(_texts(layer, None, shown(symbol.shape) if shapes else "", names), "input")
-        )
+        boxes.append(Box(words.of(layer, None, shown(symbol.shape)), "input"))
         made[id(symbol)] = boxes[-1]
-    total = Counter(id(call.layer) for call in model.calls)
+    return boxes + _called(model.calls, words, made, "" if expand else None)
+
+
+def _called(calls: list[Call], words: Words, made: dict[int, Box], within: str | None) -> list[Box]:
+    """Return a box for each call; with `within`, what names begin with, those of nested models in
+    the place of the models."""
+    total = Counter(id(call.layer) for call in calls)
     count: Counter[int] = Counter()
-    for call in model.calls:
+    boxes: list[Box] = []
+    for call in calls:
         count[id(call.layer)] += 1
-        given, out = (_shapes(call.inputs()), _shapes(call.outputs)) if shapes else (None, "")
-        box = Box(_texts(call.layer, given, out, names), _kind(call.layer))
+        inner = None if within is None else _inside(call.layer)
+        if inner is not None:
+            ins, outs, found = inner
+            made |= {id(s): made[id(t)] for s, t in zip(ins, call.inputs(), strict=True)}
+            boxes += _called(found, words, made, f"{within}{call.layer.name}/")
+            made |= {id(t): made[id(s)] for s, t in zip(outs, call.outputs, strict=True)}
+            continue
+        texts = words.of(call.layer, _shapes(call.inputs()), _shapes(call.outputs), within or "")
+        box = Box(texts, _kind(call.layer))
         if total[id(call.layer)] > 1:
             box.texts.append(f"shared: call {count[id(call.layer)]} of {total[id(call.layer)]}")
         for symbol in call.inputs():
@@ -135,7 +187,19 @@ def _graph(model: Functional, shapes: bool, names: bool) -> list[Box]:
     return boxes
 
 
-def _stack(model: Model, shapes: bool, names: bool) -> list[Box]:
+def _inside(layer: Layer) -> tuple[list[Symbol], list[Symbol], list[Call]] | None:
+    """Return inputs, outputs and calls of a model that is a graph or a stack."""
+    from chainrule.models.functional import Functional
+    from chainrule.models.sequential import Sequential
+
+    if isinstance(layer, Functional):
+        return layer.inputs, layer.outputs, layer.calls
+    if isinstance(layer, Sequential) and layer.layers:
+        return layer.inputs, layer.outputs, [symbol.call for symbol in layer.graph()[1:]]
+    return None
+
+
+def _stack(model: Model, words: Words) -> list[Box]:
     """Return a box for each layer; those of a `Sequential` joined one after the other."""
     from chainrule.models.sequential import Sequential
 
@@ -143,11 +207,11 @@ def _stack(model: Model, shapes: bool, names: bool) -> list[Box]:
     found = model.layer_shapes()
     before: Any = model.input_shape
     if isinstance(model, Sequential):
-        boxes.append(Box(["Input", *([shown(before)] if shapes else [])], "input"))
+        boxes.append(Box(["Input", *([shown(before)] if words.shapes else [])], "input"))
     for layer in model.layers:
         out = found.get(layer.name)
-        given = shown(before) if boxes and shapes else None
-        boxes.append(Box(_texts(layer, given, shown(out) if shapes else "", names), _kind(layer)))
+        given = shown(before) if boxes else None
+        boxes.append(Box(words.of(layer, given, shown(out)), _kind(layer)))
         before = out
         if isinstance(model, Sequential):
             _join(boxes[-2], boxes[-1])
@@ -156,16 +220,6 @@ def _stack(model: Model, shapes: bool, names: bool) -> list[Box]:
 
 def _shapes(symbols: list[Symbol]) -> str:
     return ", ".join(shown(symbol.shape) for symbol in symbols)
-
-
-def _texts(layer: Layer, given: str | None, out: str, names: bool) -> list[str]:
-    """Return what stands in a box."""
-    kind, detail = type(layer).__name__, layer.detail()
-    lines = [layer.name] if names else []
-    lines.append(f"{kind}, {detail}" if detail else kind)
-    if out:
-        lines.append(out if given is None else f"{given} \u2192 {out}")
-    return lines
 
 
 def _kind(layer: Layer) -> str:

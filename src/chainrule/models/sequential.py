@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
@@ -28,6 +29,9 @@ class Sequential(Model):
         made at once, else when the first data come.
     name : str, optional
         Shown in the summary.
+    recompute : bool, default False
+        Whether training keeps only the input of this model, where it is a block of another, and
+        computes what is inside again for the backward pass: less memory, the same bits.
 
     Raises
     ------
@@ -48,12 +52,16 @@ class Sequential(Model):
     takes_forms = False
 
     def __init__(
-        self, layers: Iterable[Layer | Symbol] | None = None, name: str | None = None
+        self,
+        layers: Iterable[Layer | Symbol] | None = None,
+        name: str | None = None,
+        recompute: bool = False,
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, recompute=recompute)
         self._stack: list[Layer] = []
         self._given: Shape | None = None
         self._raw: Shape | None = None
+        self._symbols: list[Symbol] = []
         for layer in layers or ():
             self.add(layer)
 
@@ -88,6 +96,7 @@ class Sequential(Model):
         if self._given is not None:
             self._push(layer, self._output_shape or self._given)
         self._stack.append(layer)
+        layer.__dict__["_home"] = weakref.ref(self)
 
     def _checked(self, layer: object) -> Layer:
         if not isinstance(layer, Layer):
@@ -109,6 +118,9 @@ class Sequential(Model):
         if not self._stack:
             raise ArgumentError("there is no layer to take off")
         layer = self._stack.pop()
+        if len(self._symbols) > len(self._stack) + 1:
+            self._symbols.pop()
+            layer._symbolic.pop()
         self._shapes.pop(layer.name, None)
         last = self._shapes.get(self._stack[-1].name) if self._stack else None
         self._output_shape = last
@@ -138,13 +150,18 @@ class Sequential(Model):
         self._shapes[layer.name] = out
         self._input_shape, self._output_shape, self.built = self._given, out, True
 
-    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+    def __call__(
+        self, inputs: Any = None, *more: Any, training: bool | None = None, **named: Any
+    ) -> Any:
         """Return what the last layer puts out for values, or for arrays as users have them."""
+        known = None if more or named else self._calls.again(inputs, training)
+        if known is not None:
+            return known
         if is_symbolic(inputs) and self._host():
             return connect(self._host()[0], inputs)  # which says why it cannot
         if not isinstance(inputs, Value) and self._host():
-            inputs = self._preprocessed(inputs)
-        return super().__call__(inputs, training=training)
+            inputs = self._value(self._preprocessed(inputs))
+        return super().__call__(inputs, *more, training=training, **named)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return what the last layer puts out for the output of the layers on the host."""
@@ -170,6 +187,41 @@ class Sequential(Model):
         if not self.built:
             self.build(self._raw if self._host() and self._raw else (None, *x.shape[1:]))
 
+    def graph(self) -> list[Symbol]:
+        """Return the symbols of the input and of what each layer puts out.
+
+        Raises
+        ------
+        NotBuiltError
+            Where the shape of the input is not known yet.
+        """
+        if not self._symbols:
+            shape = [n or 1 for n in self.input_shape[1:]]
+            self._symbols = [InputLayer(shape, f"{self.name}_input", self.dtype).symbol()]
+        for layer in self._stack[len(self._symbols) - 1 :]:
+            self._symbols.append(layer(self._symbols[-1]))
+        return self._symbols
+
+    @property
+    def inputs(self) -> list[Symbol]:
+        """The symbol that stands for the data given to the model, in a list."""
+        return self.graph()[:1]
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        """The symbol that the last layer puts out, in a list."""
+        return self.graph()[-1:]
+
+    @property
+    def input(self) -> Symbol:
+        """The symbol that stands for the data given to the model."""
+        return self.graph()[0]
+
+    @property
+    def output(self) -> Symbol:
+        """The symbol that the last layer puts out."""
+        return self.graph()[-1]
+
     def step_shape(self) -> Shape:
         """Return the shape of what the step takes: the output of the layers on the host."""
         host = self._host()
@@ -180,7 +232,8 @@ class Sequential(Model):
         given = None if self._given is None else list(self._given)
         with sharing():
             stack = [serialize(layer) for layer in self._stack]
-        return {"name": self.name, "input_shape": given, "layers": stack}
+        again = {"recompute": True} if self.recompute else {}
+        return {"name": self.name, "input_shape": given, "layers": stack, **again}
 
     @classmethod
     def from_config(
@@ -192,6 +245,7 @@ class Sequential(Model):
         with sharing():
             layers = [deserialize(c, custom_objects) for c in config["layers"]]
         model = cls(layers, name=config["name"])
+        model.recompute = bool(config.get("recompute", False))
         if not model.built and config["input_shape"] is not None:
             model.build(config["input_shape"])
         return model

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule import dtypes
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph import Value, Variable, constant
+from chainrule.graph import Value, Variable, constant, scope
 from chainrule.ops.checks import cast as cast_
 from chainrule.ops.shape import broadcast, reshape
 
@@ -46,7 +46,7 @@ def as_value(x: Any, dtype: str | None = None) -> Value:
     'float32'
     """
     if isinstance(x, Variable):
-        x = x.leaf
+        x = scope.current(x)
     if not isinstance(x, Value):
         try:
             x = constant(x, dtype)

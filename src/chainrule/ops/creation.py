@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule import dtypes
 from chainrule.errors import ArgumentError
-from chainrule.graph import Value, Variable
+from chainrule.graph import Value, Variable, room
 from chainrule.ops import functions as f
 from chainrule.ops.arrays import moveaxis, reshape
 from chainrule.ops.convert import as_value, broadcast_to, cast, floating, is_number, sizes
@@ -212,6 +212,8 @@ def arange(
     if step == 0:
         raise ArgumentError("arange: the step is 0")
     kind = dtype or ("int64" if isinstance(low + high + step, int) else dtypes.floatx())
+    count = (high - low) / step
+    room.take(8 * int(count) if 0 < count < 1e18 else 0)
     return as_value(np.arange(low, high, step).astype(dtypes.name_of(kind)))
 
 
@@ -259,6 +261,7 @@ def linspace(
     """
     if num < 0:
         raise ArgumentError(f"linspace: num is at least 0, not {num}")
+    room.take(8 * num)
     known = not isinstance(start, Value | Variable) and not isinstance(stop, Value | Variable)
     first, last = floating(start), floating(stop)
     if known:
@@ -295,6 +298,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: str | None = None) -> V
     [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     rows, columns = sizes((N, N if M is None else M))
+    room.take(8 * rows * columns)
     return as_value(np.eye(rows, columns, k, dtypes.name_of(dtype or dtypes.floatx())))
 
 
@@ -342,6 +346,7 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: str | None = None) -> V
     [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]
     """
     rows, columns = sizes((N, N if M is None else M))
+    room.take(8 * rows * columns)
     return as_value(np.tri(rows, columns, k, dtypes.name_of(dtype or dtypes.floatx())))
 
 

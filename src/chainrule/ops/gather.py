@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule import dtypes
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph import Value
+from chainrule.graph import Value, room
 from chainrule.ops import checks, index
 from chainrule.ops import functions as f
 from chainrule.ops.arrays import moveaxis, reshape, transpose
@@ -131,6 +131,7 @@ def take_along_axis(x: Like, indices: Like, axis: int | None = None) -> Value:
         )
     n = x.shape[-1]
     numbers = checked_rows(numbers, n)
+    room.take(8 * math.prod(x.shape[:-1]))
     starts = n * np.arange(math.prod(x.shape[:-1])).reshape((*x.shape[:-1], 1))
     flat = index.take(reshape(x, (x.size,)), f.add(numbers, as_value(starts)))
     return moveaxis(flat, -1, axis)

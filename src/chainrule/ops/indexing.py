@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph import Value, Variable
+from chainrule.graph import Value, Variable, room
 from chainrule.ops import functions as f
 from chainrule.ops.arrays import reshape
 from chainrule.ops.convert import as_value, joint_shape, one_axis
@@ -169,4 +169,5 @@ def _cuts(indices_or_sections: int | Sequence[int], n: int) -> list[int]:
     parts = int(indices_or_sections)
     if parts < 1 or n % parts:
         raise ShapeError(f"split: an axis of size {n} does not make {parts} equal parts")
+    room.take(room.NODE * parts)
     return [i * (n // parts) for i in range(parts + 1)]

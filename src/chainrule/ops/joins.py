@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, unknown_name
-from chainrule.graph import Value
+from chainrule.graph import Value, room
 from chainrule.ops import index
 from chainrule.ops.arrays import expand_dims, moveaxis, reshape, squeeze
 from chainrule.ops.convert import all_axes, as_value, broadcast_to, cast, common_dtype, one_axis
@@ -128,6 +128,7 @@ def unstack(x: Like, num: int | None = None, axis: int = 0) -> list[Value]:
     axis = one_axis(axis, x.ndim)
     if num not in (None, x.shape[axis]):
         raise ShapeError(f"unstack: axis {axis} has size {x.shape[axis]}, not {num}")
+    room.take(room.NODE * x.shape[axis])
     return [squeeze(cut(x, axis, i, i + 1), axis) for i in range(x.shape[axis])]
 
 
@@ -303,6 +304,7 @@ def repeat(x: Like, repeats: int | Sequence[int], axis: int | None = None) -> Va
         return _each(x, int(times.ravel()[0]), axis)
     if times.shape != (x.shape[axis],):
         raise ShapeError(f"repeat: {times.size} repeats for an axis of size {x.shape[axis]}")
+    room.take(8 * int(times.sum()))
     rows = as_value(np.repeat(np.arange(times.size), times))
     return moveaxis(index.take(moveaxis(x, axis, 0), rows), 0, axis)
 
@@ -373,6 +375,7 @@ def _mirrored(x: Value, widths: list[list[int]], mode: Any) -> Value:
         if min(before, behind) < 0 or (before + behind and not x.shape[axis]):
             raise ShapeError(f"pad: {before, behind} does not fit axis {axis} of {list(x.shape)}")
         if before or behind:
+            room.take(8 * (before + x.shape[axis] + behind))
             rows = np.pad(np.arange(x.shape[axis]), (before, behind), mode=mode)
             x = moveaxis(index.take(moveaxis(x, axis, 0), as_value(rows)), 0, axis)
     return x

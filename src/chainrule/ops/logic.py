@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.dtypes import Array
-from chainrule.graph import primitive
+from chainrule.graph.primitive import primitive
 
 
 @primitive("*s:float -> *s:bool", elementwise=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ShapeError
-from chainrule.graph import Value
+from chainrule.graph import Value, room
 from chainrule.ops import index
 from chainrule.ops.arrays import moveaxis, reshape
 from chainrule.ops.compare import where
@@ -120,6 +120,7 @@ def diagonal(x: Like, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
         raise ShapeError(f"diagonal: axes {axis1} and {axis2} are the same")
     x = moveaxis(x, (axis1, axis2), (0, 1))
     rows, columns = x.shape[:2]
+    room.take(8 * rows * columns)
     at = np.arange(rows * columns).reshape(rows, columns).diagonal(offset)
     lines: Value = index.take(reshape(x, (rows * columns, *x.shape[2:])), as_value(at.copy()))
     return moveaxis(lines, 0, -1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError
-from chainrule.graph import Value
+from chainrule.graph import Value, room
 from chainrule.ops import compare as c
 from chainrule.ops import curves, fused, reduce, reductions, signs, truths
 from chainrule.ops import functions as f
@@ -241,6 +241,7 @@ def diff(a: Like, n: int = 1, axis: int = -1) -> Value:
     if n < 0:
         raise ArgumentError(f"diff: n is at least 0, not {n}")
     y = counted(a)
+    room.take(room.NODE * n)
     for _ in range(n):
         size = y.shape[one_axis(axis, y.ndim)]
         y = f.subtract(cut(y, axis, min(1, size), None), cut(y, axis, 0, max(size - 1, 0)))

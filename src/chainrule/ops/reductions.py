@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule import dtypes
 from chainrule.errors import ShapeError
-from chainrule.graph import Value
+from chainrule.graph import Value, room
 from chainrule.ops import compare as c
 from chainrule.ops import functions as f
 from chainrule.ops import reduce, signs, truths
@@ -180,6 +180,7 @@ def _mirrored(x: Value) -> Value:
     """Return x in the opposite order; ``-1 - x`` of the lowest integer does not overflow."""
     if dtypes.is_float(x.dtype):
         return signs.negative(x)
+    room.take(8 * x.size)
     return f.subtract(as_value(np.full(x.shape, -1, x.dtype)), x)
 
 

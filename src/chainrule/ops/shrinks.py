@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.graph import Value
+from chainrule.graph import Value, room
 from chainrule.ops.arrays import swapaxes
 from chainrule.ops.compare import greater, less, where
 from chainrule.ops.convert import as_value, cast, floating
@@ -279,6 +279,7 @@ def sparsemax(x: Like, axis: int = -1) -> Value:
     x = swapaxes(floating(x), axis, -1)
     ordered = flip(sort(x), -1)
     sums = cumsum(ordered, -1)
+    room.take(8 * x.shape[-1])
     count = as_value(np.arange(1, x.shape[-1] + 1), x.dtype)
     support = cast(greater(add(multiply(count, ordered), 1.0), sums), x.dtype)
     size = sum(support, -1, keepdims=True)

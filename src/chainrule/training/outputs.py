@@ -30,8 +30,8 @@ class OutputLoss(Metric):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.total = self.add_variable((), "total")
-        self.count = self.add_variable((), "count")
+        self.total = self.add_variable((), name="total")
+        self.count = self.add_variable((), name="count")
 
     def update(self, loss: Value, rows: int) -> list[Value]:
         """Return the new sums, after a batch of so many rows with this mean loss."""
@@ -110,7 +110,7 @@ class Losses:
         asked = spread("metrics", metrics, names)
         weighted = spread("weighted_metrics", weighted_metrics, names)
         self.outputs = [
-            Output(name, chosen[i], _weight(weights[i]), _listed(asked[i]), _listed(weighted[i]))
+            Output(name, chosen[i], weight(weights[i]), _listed(asked[i]), _listed(weighted[i]))
             for i, name in enumerate(names)
         ]
         if not any(chosen):
@@ -180,7 +180,8 @@ def _listed(asked: Any) -> list[Any]:
     return found
 
 
-def _weight(given: Any) -> float:
+def weight(given: Any) -> float:
+    """Return the factor of a loss; 1 where none is given."""
     if given is None:
         return 1.0
     try:

@@ -15,8 +15,10 @@ from chainrule.dtypes import Array
 from chainrule.executors import Fault, native
 from chainrule.executors.program import Program
 from chainrule.graph import Spec, Value, Variable, placeholder
-from chainrule.plan import make_plan
+from chainrule.optimizers import LBFGS
+from chainrule.plan import Limit, make_plan
 from chainrule.training.checks import explain
+from chainrule.training.own_step import OwnStep, overridden
 
 if TYPE_CHECKING:
     from chainrule.training.trainer import Trainer
@@ -128,14 +130,29 @@ def _nothing(value: Value) -> Array:
     return np.empty((0, *value.shape[1:]), value.dtype)
 
 
-def build(trainer: Trainer, layout: Layout) -> Step:
+def build(trainer: Trainer, layout: Layout) -> Step | OwnStep:
     """Return the loaded program of a step."""
     from chainrule.training.trace import trace
 
+    if overridden(trainer.model, layout.kind):
+        return OwnStep(trainer, layout.kind, layout.batch)
     traced = trace(trainer, layout)
-    step = Step(layout, traced.feeds, native.load(make_plan(traced.outputs, traced.assigns)))
+    plan = make_plan(traced.outputs, traced.assigns, limit_of(trainer, layout.kind))
+    step = Step(layout, traced.feeds, native.load(plan))
     step.classes = traced.classes
+    if layout.kind == "train" and isinstance(trainer.optimizer, LBFGS):
+        from chainrule.training.full_batch import FullBatchStep
+
+        return FullBatchStep(step, trainer.optimizer, [v for v, _ in traced.assigns])
     return step
+
+
+def limit_of(trainer: Trainer, kind: str) -> Limit | None:
+    """Return what the plan of a step of training may take, if there is a limit."""
+    if trainer.memory_limit is None or trainer.optimizer is None or kind != "train":
+        return None
+    held = sum(v.value.nbytes for v in (*trainer.model.variables, *trainer.optimizer.variables))
+    return Limit(trainer.memory_limit, 2 * held, native.scratch_bytes)  # and a copy of before `fit`
 
 
 def feeds_of(layout: Layout) -> tuple[dict[str, Value], dict[str, Value]]:

@@ -12,8 +12,9 @@ import numpy as np
 from chainrule import ops
 from chainrule.data.batches import key
 from chainrule.errors import DataError, GraphError, NotBuiltError, ShapeError
-from chainrule.graph import Value, constant, gradient, ordered, scope
+from chainrule.graph import Value, constant, ordered, scope
 from chainrule.graph.symbol import leaves
+from chainrule.layers.augment import MIXES
 from chainrule.losses import (
     CategoricalGeneralizedCrossEntropy,
     Circle,
@@ -21,8 +22,9 @@ from chainrule.losses import (
     Loss,
     SparseCategoricalCrossentropy,
 )
-from chainrule.training import checks
+from chainrule.training import checks, mixing
 from chainrule.training.outputs import Losses, Output
+from chainrule.training.own_step import own_loss
 from chainrule.training.step import Assigns, Layout, feeds_of
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Traced:
     outputs: list[Value] = field(default_factory=list)
     assigns: Assigns = field(default_factory=list)
     classes: dict[int, int] = field(default_factory=dict)
+    loss: Value | None = None
 
 
 def trace(trainer: Trainer, layout: Layout) -> Traced:
@@ -46,11 +49,15 @@ def trace(trainer: Trainer, layout: Layout) -> Traced:
     feeds, batch = feeds_of(layout)
     training = layout.kind == "train"
     with scope.tracing(trainer.key.leaf if training else None, training):
-        prediction = trainer.model(_inputs(trainer, batch, layout.kind), training=training)
+        scope.note(MIXES, training and not own_loss(trainer.model))
+        inputs = _inputs(trainer, batch, layout.kind)
+        prediction = trainer.model(inputs, training=training)
         if layout.kind == "predict":
             return Traced(feeds, _flat(prediction))
         traced = Traced(feeds)
-        if isinstance(trainer.loss, Losses):
+        if own_loss(trainer.model):
+            _learn_own(trainer, traced, batch, (inputs, prediction), training)
+        elif isinstance(trainer.loss, Losses):
             _learn_many(trainer, traced, batch, _by_name(trainer.loss, prediction), training)
         else:
             _learn(trainer, traced, batch, _single(prediction), training)
@@ -116,16 +123,52 @@ def _learn(
     weights = batch.get("weights")
     if weights is not None:
         weights = checks.finite(weights, output.dtype, checks.WEIGHT)
-    loss = trainer.loss(y, output, sample_weight=weights)
-    loss = ops.mean(loss) if loss.shape else loss
+    loss, y, weights = _loss(trainer.loss, y, output, weights)
+    if trainer.loss_weight != 1:
+        loss = ops.multiply(loss, trainer.loss_weight)
     _improve(trainer, traced, loss, output.shape[0], training)
     _measure(traced, trainer, (y, output), weights)
+
+
+def _learn_own(
+    trainer: Trainer,
+    traced: Traced,
+    batch: dict[str, Value],
+    passed: tuple[Any, Any],
+    training: bool,
+) -> None:
+    """Add the loss of the user's own, and the rest as `_learn`."""
+    inputs, prediction = passed
+    outputs = _flat(prediction)
+    ys = [y for name, y in batch.items() if name.split(":")[0] == "y"]
+    weights = [w for name, w in batch.items() if name.split(":")[0] == "weights"]
+    if isinstance(trainer.loss, Loss) and ys and len(outputs) == 1:
+        ys[0], traced.classes[0] = _target(trainer.loss, ys[0], outputs[0])
+    y, weight = (None if not v else v[0] if len(v) == 1 else v for v in (ys, weights))
+    loss = ops.as_value(trainer.model.compute_loss(inputs, y, prediction, weight, training))
+    trainer.resolve(outputs)
+    loss = ops.mean(loss) if loss.shape else loss
+    _improve(trainer, traced, loss, outputs[0].shape[0], training)
+    if len(ys) == len(outputs) == 1:
+        _measure(traced, trainer, (ys[0], outputs[0]), weights[0] if weights else None)
+
+
+def _loss(
+    how: Loss, y: Value, output: Value, weights: Value | None
+) -> tuple[Value, Value, Value | None]:
+    """Return the loss as a scalar, and the targets and weights that metrics compare with."""
+    # A loss of the user's own may take class numbers, of which there is no mixture.
+    by_number = is_sparse(how) or _own(how)
+    y, weights = mixing.targets(y, weights, by_number)
+    loss = mixing.loss(how, y, output, weights, by_number)
+    return ops.mean(loss) if loss.shape else loss, y, weights
 
 
 def _improve(trainer: Trainer, traced: Traced, loss: Value, n: int, training: bool) -> None:
     """Add the penalties, the mean of the loss over n samples and, in training, the updates."""
     for penalty in [*trainer.model.regularization(), *scope.penalties()]:
         loss = ops.add(loss, penalty)
+    traced.loss = loss
     if training:
         traced.assigns += _updates(trainer, loss)
         traced.assigns += scope.recorded()
@@ -157,8 +200,7 @@ def _learn_many(
         if weights is not None:
             code = checks.numbered(checks.WEIGHT, i)
             weights = checks.finite(weights, output.dtype, code)
-        loss = how.loss(y, output, sample_weight=weights)
-        loss = ops.mean(loss) if loss.shape else loss
+        loss, y, weights = _loss(how.loss, y, output, weights)
         if how.measured is not None:
             new = how.measured.update(loss, output.shape[0])
             traced.assigns += zip(how.measured.state(), new, strict=True)
@@ -250,7 +292,7 @@ def _updates(trainer: Trainer, loss: Value) -> Assigns:
     if not variables:
         raise GraphError("the model has no trainable weights, so there is nothing to fit")
     optimizer.build(variables)
-    return list(optimizer.updates(gradient(loss, variables), variables))
+    return list(optimizer.learned(loss, variables))
 
 
 def _next_key(trainer: Trainer, assigns: Assigns) -> Assigns:

@@ -9,16 +9,16 @@ import numpy as np
 
 from chainrule import losses, metrics, optimizers, seeding
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError
 from chainrule.graph import Value, Variable
 from chainrule.losses import Loss
 from chainrule.metrics import Metric
 from chainrule.optimizers import Optimizer
 from chainrule.training.hooks import Logs
-from chainrule.training.outputs import Losses, Output, is_many, spread
+from chainrule.training.outputs import Losses, Output, is_many, spread, weight
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
+    from chainrule.training.own_step import OwnStep
     from chainrule.training.step import Layout, Step
 
 # Programs kept loaded at a time: a fit needs four (a full and a last batch, to train and to
@@ -37,19 +37,21 @@ class Trainer:
         metric_names: Sequence[Any] | Mapping[str, Any] = (),
         weighted_names: Sequence[Any] | Mapping[str, Any] = (),
         loss_weights: Any = None,
+        memory_limit: int | None = None,
     ) -> None:
         self.model = model
+        self.memory_limit = memory_limit
         self.optimizer: Optimizer | None = None if optimizer is None else optimizers.get(optimizer)
         names = _output_names(model, loss)
         self.loss: Loss | Losses | None = None
+        self.loss_weight = 1.0  # of the only output
         self.asked: tuple[list[Any], list[Any]] = ([], [])
         self.outputs: list[Output] = []
         if len(names) > 1 and loss is not None:
             self.loss = Losses(loss, loss_weights, metric_names, weighted_names, names)
             self.outputs = self.loss.outputs
         else:
-            if loss_weights is not None:
-                raise ArgumentError("loss_weights are for models with several outputs")
+            self.loss_weight = _only_weight(loss_weights, names)
             self.loss = None if loss is None else losses.get(_only(loss, names))
             self.asked = (_asked(metric_names, names), _asked(weighted_names, names))
         self.metrics: list[Metric] = []
@@ -60,7 +62,8 @@ class Trainer:
         self.key = Variable(np.array([self.seed, 0], np.int64), name="random_key", trainable=False)
         self.loss_sum = Variable(np.zeros(()), name="loss_sum", trainable=False)
         self.samples = Variable(np.zeros(()), name="samples", trainable=False)
-        self._steps: dict[Layout, Step] = {}
+        self.said: Logs | None = None  # what a step of the user's own returned last
+        self._steps: dict[Layout, Step | OwnStep] = {}
         self._traced: list[Variable] = []
 
     def resolve(self, outputs: Sequence[Value]) -> None:
@@ -89,7 +92,7 @@ class Trainer:
             return self.loss.measured()
         return [(m.name, m) for m in (*self.metrics, *self.weighted)]
 
-    def step(self, layout: Layout) -> Step:
+    def step(self, layout: Layout) -> Step | OwnStep:
         """Return the loaded program for this layout, building it the first time."""
         step = self._steps.get(layout)
         if step is None:
@@ -121,23 +124,31 @@ class Trainer:
 
     def counters(self) -> list[tuple[Variable, Array]]:
         """Return what counts steps, with its values now."""
-        counting = [self.key] if self.optimizer is None else [self.key, *self.optimizer.counts]
+        counting = [self.key] if self.optimizer is None else [self.key, *self.optimizer.step_counts]
         return [(v, v.numpy()) for v in counting]
 
     def reset_metrics(self) -> None:
         """Start the means over a run at zero."""
         self.loss_sum.value[...] = 0
         self.samples.value[...] = 0
-        for metric in self.all_metrics:
+        self.said = None
+        for metric in self.measuring():
             metric.reset()
 
-    def logs(self) -> Logs:
-        """Return the loss and metrics of the samples since `reset_metrics`."""
+    def measuring(self) -> list[Metric]:
+        """Return all metrics, those that a class of the user's has of its own among them."""
+        return list(dict.fromkeys([*self.all_metrics, *self.model.metrics]))
+
+    def logs(self, anew: bool = False) -> Logs:
+        """Return the loss and metrics of the samples since `reset_metrics`, or what a step of the
+        user's own has returned last, unless `anew`."""
+        if self.said is not None and not anew:
+            return dict(self.said)
         # The sum over no sample is 0, and so is what is reported.
         logs = {"loss": float(self.loss_sum.value) / max(float(self.samples.value), 1.0)}
         for given, metric in self._named():
-            for behind, value in metric.logged().items():
-                whole = name = given + behind
+            for whole, value in metric.logged(given).items():
+                name = whole
                 count = 1
                 while name in logs:
                     name, count = f"{whole}_{count}", count + 1
@@ -157,6 +168,13 @@ def _output_names(model: Model, loss: Any) -> Sequence[str]:
 def _only(loss: Any, names: Sequence[str]) -> Any:
     """Return the loss of the only output, which may be given by name or in a list."""
     return spread("loss", loss, names or ["output_1"])[0] if is_many(loss) else loss
+
+
+def _only_weight(given: Any, names: Sequence[str]) -> float:
+    """Return the factor of the only loss, given alone, in a list or by name."""
+    if isinstance(given, Mapping | list | tuple):
+        given = spread("loss_weights", given, names or [*given][:1])[0]
+    return weight(given)
 
 
 def _asked(given: Any, names: Sequence[str]) -> list[Any]:
