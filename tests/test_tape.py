@@ -404,3 +404,17 @@ def test_layers_added_to_a_list_are_found() -> None:
     assert [v.shape[-1] for v in model.trainable_variables] == [12, 12, 5, 5]
     model.blocks[0].kernel.trainable = False
     assert len(model.trainable_variables) == 3
+
+
+def test_fit_and_new_losses_leave_traces_alone() -> None:
+    model, other = Small(), network()
+    other.compile("sgd", "mse")
+    by_tape(model)
+    count = len(model.traced)
+    other.fit(X, np.zeros((96, 4), "float32"), verbose=0)
+    losses.MeanSquaredError()
+    by_tape(model)
+    assert len(model.traced) == count
+    model.hidden.trainable = False
+    by_tape(model)
+    assert len(model.traced) > count

@@ -6,7 +6,6 @@ The parts are imported when they are first used, so that ``import chainrule`` st
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule.dtypes import Array

@@ -27,6 +27,7 @@ _WIDENED: Final = {
     "longdouble": "float64",
 }
 
+_NAMED = (str, np.dtype)
 # NumPy takes 3 us to say the name of a dtype.
 _NAMES: Final[dict[Any, str]] = {key: name for name in ALL for key in (name, np.dtype(name))}
 
@@ -39,7 +40,7 @@ def name_of(dtype: object) -> str:
     DTypeError
         For a dtype the engine does not have (object, complex, str, ...).
     """
-    known = _NAMES.get(dtype) if isinstance(dtype, str | np.dtype) else None
+    known = _NAMES.get(dtype) if isinstance(dtype, _NAMED) else None
     if known is not None:
         return known
     try:

@@ -13,6 +13,9 @@ from chainrule.graph.form import Form, describe
 from chainrule.graph.function import Function
 from chainrule.graph.value import Changes, Value, constant, placeholder
 
+# What runs set in a model to tell about themselves.
+_SAID = frozenset({"history", "stop_training"})
+
 
 class Watched:
     """Base of what is called in such loops: when any attribute of any is set, all are traced anew.
@@ -22,7 +25,8 @@ class Watched:
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        Changes.count += 1
+        if name not in _SAID:
+            Changes.count += 1
         object.__setattr__(self, name, value)
 
 

@@ -6,7 +6,6 @@ for one of them, a derivative or a program, is found again under its form.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,10 +16,11 @@ from chainrule.graph.value import Clock, Node, Value, Variable
 # the form of the node it came of, its place there, and the numbers of the leaves of that node.
 Token = Any
 Leaves = tuple[Value, ...]
-Forms = weakref.WeakValueDictionary[tuple[Token, ...], "Form"]
+Forms = dict[tuple[Token, ...], "Form"]
 
 # Beyond this many arrays, telling them apart costs more than it saves.
 _MOST_LEAVES = 16
+_MOST_FORMS = 1024  # in one place; then they are found anew
 _NUMBERS = [tuple(range(n)) for n in range(_MOST_LEAVES + 1)]
 
 
@@ -50,7 +50,7 @@ class Form:
 # The form of graphs that are not described: of too many arrays, or partly computed already.
 VAGUE = Form(())
 
-_forms: Forms = weakref.WeakValueDictionary()  # those that depend on no variable
+_forms: Forms = {}  # those that depend on no variable
 
 
 def describe(node: Node) -> Form:
@@ -101,6 +101,8 @@ def intern(key: tuple[Token, ...]) -> Form:
     forms = _forms_of(key)
     form = forms.get(key)
     if form is None:
+        if len(forms) >= _MOST_FORMS:
+            forms.clear()
         form = forms[key] = Form(key)
     return form
 
@@ -119,7 +121,7 @@ def _forms_of(key: tuple[Token, ...]) -> Forms:
     if owner is None:
         return _forms
     if owner.forms is None:
-        owner.forms = weakref.WeakValueDictionary()
+        owner.forms = {}
     forms: Forms = owner.forms
     return forms
 

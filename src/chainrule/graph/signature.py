@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from chainrule.dtypes import FLOATS, INTEGERS
 from chainrule.errors import DTypeError, ShapeError
@@ -31,6 +31,12 @@ class Spec:
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+@lru_cache(4096)
+def spec_of(shape: Shape, dtype: str) -> Spec:
+    """Return the type, the same object for the same type: for loops that make many values."""
+    return Spec(shape, dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from chainrule import dtypes
 from chainrule.dtypes import Array
 from chainrule.errors import GraphError, ShapeError
 from chainrule.graph import room, scope
-from chainrule.graph.signature import Shape, Spec
+from chainrule.graph.signature import Shape, Spec, spec_of
 
 if TYPE_CHECKING:
     from chainrule.graph.primitive import Primitive
@@ -376,10 +376,9 @@ def placeholder(shape: Sequence[int], dtype: str, name: str) -> Value:
 def constant(array: Any, dtype: str | None = None) -> Value:
     """Return a leaf with fixed elements; floats become `floatx()` unless they are NumPy arrays."""
     held = array if type(array) is np.ndarray else np.asarray(array)
-    listed = not isinstance(array, np.ndarray | np.generic)
-    if dtype is None and listed and held.dtype == np.float64:
-        dtype = dtypes.floatx()
+    if dtype is None and held is not array and not isinstance(array, np.ndarray | np.generic):
+        dtype = dtypes.floatx() if held.dtype == np.float64 else None
     kind = dtypes.name_of(held.dtype if dtype is None else dtype)
     # A copy: the value may be computed after the caller has changed the array.
     held = np.array(held, kind, order="C")
-    return Value(Spec(held.shape, kind), constant=held, name="constant")
+    return Value(spec_of(held.shape, kind), None, 0, name="constant", constant=held)

@@ -75,6 +75,8 @@ class Loss(Watched):
         ShapeError
             For shapes that do not fit each other.
         """
+        if "_used" not in self.__dict__:
+            self.__dict__["_used"] = True
         given = [
             y_true if isinstance(y_true, Value) else as_value(y_true),
             y_pred if isinstance(y_pred, Value) else as_value(y_pred),
@@ -86,6 +88,12 @@ class Loss(Watched):
             total: Value = self._calls.run(self._total, given, False)
             return total
         return self._total(*given)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_used" in self.__dict__:
+            super().__setattr__(name, value)
+        else:  # made in the turn of a loop, it is no reason to trace what was there before anew
+            object.__setattr__(self, name, value)
 
     def _check(self, y_true: Value, y_pred: Value) -> None:
         """Raise where targets that are known already cannot be what the loss expects."""

@@ -119,11 +119,14 @@ def check_known(name: str, y_true: Value, y_pred: Value, axis: int = -1) -> None
         _check_labels(name, y_true.constant, y_pred.shape[axis])
 
 
+_WHOLE = np.dtype(np.int64)
+
+
 def _check_labels(name: str, given: dtypes.Array, classes: int) -> None:
     # Taken as unsigned, a negative number is a large one: one look where all are right.
-    whole = given.dtype == np.int64 and given.size
-    if whole and np.maximum.reduce(given.view(np.uint64), axis=None) < classes:
-        return
+    if given.dtype is _WHOLE and given.size:
+        if np.maximum.reduce(given.view(np.uint64), axis=None) < classes:
+            return
     with np.errstate(invalid="ignore"):
         wrong = ~((given >= 0) & (given < classes) & (np.floor(given) == given))
     if wrong.any():
