@@ -124,9 +124,9 @@ _WHOLE = np.dtype(np.int64)
 
 def _check_labels(name: str, given: dtypes.Array, classes: int) -> None:
     # Taken as unsigned, a negative number is a large one: one look where all are right.
-    if given.dtype is _WHOLE and given.size:
-        if np.maximum.reduce(given.view(np.uint64), axis=None) < classes:
-            return
+    whole = given.dtype is _WHOLE and given.size
+    if whole and np.maximum.reduce(given.view(np.uint64), axis=None) < classes:
+        return
     with np.errstate(invalid="ignore"):
         wrong = ~((given >= 0) & (given < classes) & (np.floor(given) == given))
     if wrong.any():
