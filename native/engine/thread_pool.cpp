@@ -151,7 +151,8 @@ Spin spin_of_caller(int members) noexcept {
 
 // Covers what a loop written by hand does in Python between two steps, about 100 us: a helper that
 // sleeps meanwhile is woken on the caller's core and drives the caller to the other, away from its
-// caches (steps of 100 us by hand: 210 us instead of 240, of Python 65 us instead of 120). It yields.
+// caches (steps of 100 us by hand: 210 us instead of 240, of Python 65 us instead of 120). It
+// yields.
 Spin spin_of_helper(int members) noexcept {
   constexpr int nanoseconds = 300'000;
   return {spin_of_caller(members).nanoseconds > 0 ? nanoseconds : 0, true};
