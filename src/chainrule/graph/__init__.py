@@ -2,7 +2,7 @@
 
 from chainrule.graph import scope
 from chainrule.graph.autodiff import gradient, ordered
-from chainrule.graph.function import Function, expand
+from chainrule.graph.function import Function, expand, renewed
 from chainrule.graph.primitive import Primitive, Rule, fused, primitive, registry
 from chainrule.graph.printing import show
 from chainrule.graph.signature import Spec
@@ -25,6 +25,7 @@ __all__ = [
     "placeholder",
     "primitive",
     "registry",
+    "renewed",
     "scope",
     "show",
 ]

@@ -39,6 +39,12 @@ def ordered(outputs: Iterable[Value], known: Container[Value] = ()) -> list[Node
     return result
 
 
+def behind(outputs: Sequence[Value]) -> dict[Value, None]:
+    """Return the outputs and all values that they are computed from, in the order they are met."""
+    found = {a: None for node in ordered(outputs) for a in node.arguments}
+    return found | dict.fromkeys(outputs)
+
+
 def gradient(
     of: Value, wrt: Sequence[Value | Variable], cotangent: Value | None = None
 ) -> list[Value]:

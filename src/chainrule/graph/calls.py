@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.graph import pending, scope
-from chainrule.graph.autodiff import ordered
+from chainrule.graph.autodiff import behind
 from chainrule.graph.form import Form, describe
 from chainrule.graph.function import Function
 from chainrule.graph.value import Changes, Value, constant, placeholder
@@ -93,10 +93,9 @@ class _Traced:
         self._recorded = [variable for variable, _ in recorded]
         self._returned = len(list(_values(self._result)))
         outputs = [*_values(self._result), *self.penalties, *(value for _, value in recorded)]
-        leaves = {a: None for node in ordered(outputs) for a in node.arguments}
-        leaves |= dict.fromkeys(outputs)
-        self._fixed = [a for a in leaves if a.variable is not None]
-        self._draws = key in leaves
+        reached = behind(outputs)
+        self._fixed = [a for a in reached if a.variable is not None]
+        self._draws = key in reached
         ends = [*inputs, *([key] if self._draws else [])]
         self._function = Function(getattr(call, "__name__", "call"), ends, outputs, self._fixed)
         self._form: Form | None = None  # of a call with one array

@@ -8,9 +8,9 @@ from typing import Any
 
 from chainrule.dtypes import is_float
 from chainrule.errors import ArgumentError
-from chainrule.graph.autodiff import cotangents_of, ordered
+from chainrule.graph.autodiff import behind, cotangents_of, ordered
 from chainrule.graph.form import VAGUE, Form, describe
-from chainrule.graph.function import Call, Function, expand
+from chainrule.graph.function import Call, Function, expand, renewed
 from chainrule.graph.value import Value, placeholder
 
 Found = list[Value | None]
@@ -95,8 +95,7 @@ def _differentiate(of: Value, sources: tuple[Value, ...]) -> _Derivative:
     graph = expand([of], known)[0]
     found = cotangents_of(graph, [known.get(s, s) for s in sources])
     present = [g for g in found if g is not None]
-    ends = dict.fromkeys([*present, *(a for n in ordered(present) for a in n.arguments)])
-    variables = tuple(v for v in ends if v.variable is not None)
+    variables = tuple(v for v in behind(present) if v.variable is not None)
     function = Function("gradient", inputs, present, variables)
     count = iter(range(len(present)))
     places = tuple(None if g is None else next(count) for g in found)
@@ -121,10 +120,5 @@ def _by_the_chain_rule(outputs: Sequence[Value], sources: Sequence[Value]) -> di
         arguments = tuple(new.get(a, a) for a in node.arguments)
         if arguments == node.arguments:
             continue
-        if isinstance(node.op, Function):
-            result = node.op(arguments, ())
-        else:
-            result = node.op.apply(arguments, dict(node.attributes))
-        made_here = result if isinstance(result, tuple) else (result,)
-        new.update(zip(node.outputs, made_here, strict=True))
+        new.update(zip(node.outputs, renewed(node, arguments), strict=True))
     return new

@@ -37,7 +37,8 @@ class Form:
         self.key = key
         self.variables: dict[Variable, None] = {}
         if key and isinstance(key[0], Function):
-            self.variables.update((v.variable, None) for v in key[0].variables if v.variable)
+            own = (v.variable for v in key[0].variables)
+            self.variables.update((v, None) for v in own if v is not None)
         for token in key:
             if isinstance(token, Variable):
                 self.variables[token] = None

@@ -91,6 +91,10 @@ class Function:
         given = (*arguments, *(self.variables if variables is None else variables))
         return Call(self, given, len(arguments) if variables is None else None)
 
+    def apply(self, arguments: Sequence[Value], attributes: Any) -> tuple[Value, ...]:
+        """Return the outputs of a node whose arguments end with the variables, as primitives do."""
+        return self(arguments, ())
+
     def cotangents(self, g: Any, node: Node) -> list[Value | None]:
         """Return the cotangent of each argument of the node, given those of its outputs."""
         gs = g if isinstance(g, tuple) else (g,)
@@ -118,6 +122,15 @@ class Function:
         return f"<function {self.name}>"
 
 
+def renewed(node: Node, arguments: Sequence[Value]) -> tuple[Value, ...]:
+    """Return the outputs of a node like this one, at the same place, for other arguments."""
+    result = node.op.apply(arguments, dict(node.attributes))
+    made = result if isinstance(result, tuple) else (result,)
+    if made and made[0].node is not None:
+        made[0].node.path = node.path
+    return made
+
+
 def expand(outputs: Sequence[Value], known: Mapping[Value, Value] | None = None) -> list[Value]:
     """Return the outputs with the graph of each function in its place.
 
@@ -130,9 +143,5 @@ def expand(outputs: Sequence[Value], known: Mapping[Value, Value] | None = None)
             inside = dict(zip(node.op.inputs, arguments, strict=True))
             new.update(zip(node.outputs, expand(node.op.outputs, inside), strict=True))
         elif arguments != node.arguments:
-            result = node.op.apply(arguments, dict(node.attributes))
-            made = result if isinstance(result, tuple) else (result,)
-            if made[0].node is not None:
-                made[0].node.path = node.path
-            new.update(zip(node.outputs, made, strict=True))
+            new.update(zip(node.outputs, renewed(node, arguments), strict=True))
     return [new.get(y, y) for y in outputs]

@@ -10,7 +10,7 @@ from typing import Any
 
 from chainrule.dtypes import is_float
 from chainrule.errors import GraphError
-from chainrule.graph.autodiff import ordered
+from chainrule.graph.autodiff import behind
 from chainrule.graph.derivative import gradients
 from chainrule.graph.form import VAGUE, describe
 from chainrule.graph.function import Function
@@ -136,8 +136,7 @@ def variables_of(value: Value) -> Iterable[Variable]:
     form = describe(value.node)
     if form is not VAGUE:
         return form.variables
-    leaves = {a.variable: None for node in ordered([value]) for a in node.arguments}
-    return [v for v in leaves if v is not None]
+    return [a.variable for a in behind([value]) if a.variable is not None]
 
 
 def add_gradients(of: Value) -> None:

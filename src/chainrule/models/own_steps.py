@@ -10,7 +10,7 @@ from chainrule.graph import Value, scope
 from chainrule.graph.symbol import leaves
 from chainrule.layers import Layer
 from chainrule.losses import Loss
-from chainrule.training.outputs import Losses
+from chainrule.training.outputs import Losses, spread
 
 if TYPE_CHECKING:
     from chainrule.training.trainer import Trainer
@@ -171,8 +171,9 @@ class OwnSteps(Layer):
         if isinstance(trainer.loss, Losses):
             outputs = list(leaves(y_pred))
             trainer.resolve(outputs)
-            found = {o.name: o for o in trainer.loss.outputs}
-            for how, target, output in zip(found.values(), _listed(y, found), outputs, strict=True):
+            hows = trainer.loss.outputs
+            targets = spread("y", y, [how.name for how in hows])
+            for how, target, output in zip(hows, targets, outputs, strict=True):
                 for metric in (*how.metrics, *how.weighted):
                     metric.update_state(_fitting(how.loss, target, output), output)
         else:
@@ -218,21 +219,12 @@ def unpacked(data: Any) -> tuple[Any, Any, Any]:
     return x, y, weights
 
 
-def _listed(given: Any, names: Any) -> list[Any]:
-    """Return what is given for several outputs, in their order."""
-    if isinstance(given, dict):
-        return [given.get(name) for name in names]
-    return [None] * len(names) if given is None else list(given)
-
-
 def _total(losses: Losses, y: Any, y_pred: Any, weights: Any) -> Value:
     """Return the weighted sum of the losses of several outputs."""
     names = [output.name for output in losses.outputs]
     total: Value | None = None
-    outputs = _listed(y_pred, names)
-    for how, target, output, weight in zip(
-        losses.outputs, _listed(y, names), outputs, _listed(weights, names), strict=True
-    ):
+    given = [spread(*one, names) for one in (("y", y), ("y_pred", y_pred), ("weights", weights))]
+    for how, target, output, weight in zip(losses.outputs, *given, strict=True):
         if how.loss is not None:
             part = ops.multiply(_mean(how.loss, target, output, weight), how.weight)
             total = part if total is None else ops.add(total, part)

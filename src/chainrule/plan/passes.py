@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.dtypes import Array
-from chainrule.graph import Node, Value, expand, ordered, registry
+from chainrule.graph import Node, Value, expand, ordered, registry, renewed
 from chainrule.graph.primitive import run_body
 
 Outputs = Sequence[Value]
@@ -24,7 +24,7 @@ def rewrite(outputs: list[Value], rule: Rule) -> list[Value]:
         arguments = tuple(new.get(a, a) for a in node.arguments)
         replaced = rule(node, arguments)
         if replaced is None and arguments != node.arguments:
-            replaced = apply(node.op.name, arguments, node.attributes, node.path)
+            replaced = renewed(node, arguments)
         if replaced is not None:
             new.update(zip(node.outputs, replaced, strict=True))
     return [new.get(y, y) for y in outputs]
@@ -57,9 +57,7 @@ def merge_equal(outputs: list[Value]) -> list[Value]:
         key = (node.op.name, arguments, tuple(sorted(node.attributes.items())))
         if key not in seen:
             same = arguments == node.arguments
-            seen[key] = (
-                node.outputs if same else apply(node.op.name, arguments, node.attributes, node.path)
-            )
+            seen[key] = node.outputs if same else renewed(node, arguments)
         return seen[key]
 
     return rewrite(outputs, rule)
@@ -249,7 +247,7 @@ def _with_factors(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
     g, share = _split(g, share)
     if (w, g) == arguments[:2]:
         return None
-    return apply(node.op.name, (w, g, *rest, keep, share), node.attributes, node.path)
+    return renewed(node, (w, g, *rest, keep, share))
 
 
 def _split(x: Value, factor: Value) -> tuple[Value, Value]:

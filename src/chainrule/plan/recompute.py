@@ -16,10 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chainrule.graph import Node, Value, ordered
+from chainrule.graph import Node, Value, ordered, renewed
 from chainrule.graph.scope import BACKWARD, Label
 from chainrule.plan import tiles
-from chainrule.plan.passes import apply
 from chainrule.plan.schedule import tiled_arguments
 
 Path = tuple[str, ...]
@@ -169,14 +168,14 @@ def _rewritten(
             for a in node.arguments
         )
         if arguments != node.arguments:
-            outputs = apply(node.op.name, arguments, node.attributes, node.path)
+            outputs = renewed(node, arguments)
             new.update(zip(node.outputs, outputs, strict=True))
         made[node] = _maker(new.get(node.outputs[0], node.outputs[0]), node)
         if node in again:
             inner = [
                 copy[a] if _own(a, again[node], again) else new.get(a, a) for a in node.arguments
             ]
-            outputs = apply(node.op.name, inner, node.attributes, node.path)
+            outputs = renewed(node, inner)
             copy.update(zip(node.outputs, outputs, strict=True))
             result.cost += tiles.cost(node)
     result.values = [new.get(v, v) for v in values]

@@ -7,8 +7,7 @@ of a network with dropout lay in the arena from the forward pass to the end.
 
 from __future__ import annotations
 
-from chainrule.graph import Node, Value
-from chainrule.plan.passes import apply
+from chainrule.graph import Node, Value, renewed
 from chainrule.plan.plan import nbytes
 from chainrule.plan.recompute import Staged, in_stages
 from chainrule.plan.schedule import schedule
@@ -51,14 +50,14 @@ def _rewritten(
         key = (a.node, phase.get(reader))
         if key not in made:
             inner = [argument(x, a.node) for x in a.node.arguments]
-            made[key] = apply(a.node.op.name, inner, a.node.attributes, a.node.path)[0]
+            made[key] = renewed(a.node, inner)[0]
         return made[key]
 
     for node in nodes:
         arguments = tuple(argument(a, node) for a in node.arguments)
         outputs = node.outputs
         if arguments != node.arguments:
-            outputs = tuple(apply(node.op.name, arguments, node.attributes, node.path))
+            outputs = renewed(node, arguments)
             new.update(zip(node.outputs, outputs, strict=True))
         maker = outputs[0].node
         if node in staged.stage and maker is not None:
