@@ -1,9 +1,10 @@
-"""The examples in the documentation strings run and print what they say."""
+"""The examples, those in the documents and in the documentation strings run."""
 
 import doctest
 import pathlib
 import pkgutil
 import re
+import runpy
 from importlib import import_module
 
 import pytest
@@ -22,7 +23,7 @@ def test_examples(name, tmp_path, monkeypatch):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("name", ["data.md", "files.md", "loops.md", "training.md"])
+@pytest.mark.parametrize("name", ["data.md", "files.md", "images.md", "loops.md", "training.md"])
 def test_documents(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (DOCUMENTS / name).read_text(encoding="utf-8")
@@ -30,6 +31,13 @@ def test_documents(name, tmp_path, monkeypatch):
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(block, names)
     assert names
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
+def test_programs(path, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(path), run_name="__main__")
+    assert capsys.readouterr().out
 
 
 def test_both_readmes_have_the_same_examples_which_run(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import fuzz
+import fuzz_data
 import fuzz_mutations
 import fuzz_targets
 from chainrule import layers, models
@@ -46,6 +47,17 @@ def check_files(count):
     assert not failures, failures
     refused = sum(n for name, n in counts.items() if name.endswith("refused"))
     assert count * 0.6 < refused < count
+
+
+def test_mutated_arrays_and_images():
+    peer("PIL")
+    apart(f"import test_fuzz; test_fuzz.check_data({COUNT})")
+
+
+def check_data(count):
+    failures, counts = fuzz.run(1, range(count), fuzz_data.make())
+    assert not failures, failures
+    assert sum(n for name, n in counts.items() if name.endswith("refused")) > count * 0.3
 
 
 def test_a_case_is_always_the_same():

@@ -46,12 +46,20 @@ class FileError(ChainruleError, OSError):
     """A file that is missing, damaged or of another format."""
 
 
+class ImageError(DataError, FileError):
+    """An image file that is missing, damaged, too large or no image at all."""
+
+
 class MissingDependencyError(ChainruleError, ImportError):
     """An optional package that the call needs and that is not installed."""
 
 
 class ChainruleWarning(UserWarning):
     """Root of all warnings: what may be meant as it is, but most likely is not."""
+
+
+class DataWarning(ChainruleWarning):
+    """Data that is passed over, or that nothing can be learnt from."""
 
 
 class InitializationWarning(ChainruleWarning):

@@ -1,5 +1,6 @@
 """Small helpers around training, under the names of Keras's ``utils``."""
 
+import importlib
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,36 @@ from . import seeding
 from .errors import DataError
 
 if TYPE_CHECKING:
+    from .data.directories import image_dataset_from_directory
+    from .data.image_files import array_to_img, img_to_array, load_img, save_img
     from .models.plotting import plot_model
 
-__all__ = ["normalize", "plot_model", "set_random_seed", "to_categorical"]
+__all__ = [
+    "array_to_img",
+    "image_dataset_from_directory",
+    "img_to_array",
+    "load_img",
+    "normalize",
+    "plot_model",
+    "save_img",
+    "set_random_seed",
+    "to_categorical",
+]
+
+# What is loaded when it is asked for: models and images are not needed for the rest.
+_ELSEWHERE = {
+    "array_to_img": "data.image_files",
+    "image_dataset_from_directory": "data.directories",
+    "img_to_array": "data.image_files",
+    "load_img": "data.image_files",
+    "plot_model": "models.plotting",
+    "save_img": "data.image_files",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot_model":  # when it is asked for: models are not needed for the rest
-        from .models.plotting import plot_model
-
-        return plot_model
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(f"chainrule.{_ELSEWHERE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

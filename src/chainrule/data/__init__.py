@@ -2,7 +2,17 @@
 
 # For its entry among the layers that a model's file can name: models import this package.
 from chainrule.data.files import Files, open
+from chainrule.data.folders import ImageFolder
+from chainrule.data.idx import read_idx, write_idx
 from chainrule.data.lazily import Windowed
 from chainrule.data.preprocessing import TablePreprocessing
 
-__all__ = ["Files", "TablePreprocessing", "Windowed", "open"]
+__all__ = [
+    "Files",
+    "ImageFolder",
+    "TablePreprocessing",
+    "Windowed",
+    "open",
+    "read_idx",
+    "write_idx",
+]

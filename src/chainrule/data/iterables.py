@@ -53,7 +53,7 @@ def is_iterable(x: Any) -> bool:
 
 def is_once(x: Any) -> bool:
     """Return whether `x` can be gone through but once."""
-    return hasattr(x, "__next__")
+    return hasattr(x, "__next__") and not is_sequence(x)
 
 
 def unpacked(batch: Any) -> tuple[Any, Any, Any]:

@@ -1,5 +1,20 @@
-"""Data sets that ship with chainrule; ``SOURCES.md`` beside this file says where each is from."""
+"""Data sets that ship with chainrule, or are found on the machine or fetched.
+
+``SOURCES.md`` beside this file says where each is from.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from . import digits
 
-__all__ = ["digits"]
+if TYPE_CHECKING:
+    from . import cifar10, fashion_mnist, mnist
+
+__all__ = ["cifar10", "digits", "fashion_mnist", "mnist"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:  # when it is asked for: reading files takes more to import than digits do
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data import files, iterables, lazily
+from chainrule.data import files, idx, iterables, lazily
 from chainrule.data.batches import Batches, cut_at, split
 from chainrule.data.blocks import Part, Reader, Rows, source_of
 from chainrule.data.files import Files
+from chainrule.data.folders import ImageFolder
 from chainrule.data.iterables import Iterated, Sequenced
 from chainrule.data.lazily import LazyRows, Windowed
 from chainrule.data.mapped import WINDOW_MB
@@ -88,7 +89,10 @@ class Feeding(Batchwise):
         x, y, weights, window = _opened(x, y, weights)
         made = self._maker(call)
         found: Sources
-        if isinstance(x, Files):
+        if isinstance(x, ImageFolder):
+            _refuse(x, y, weights)
+            found = _of_images(x, made, call.batch_size, fraction)
+        elif isinstance(x, Files):
             _refuse(x, y, weights)
 
             def form(rows: Rows) -> Batches:
@@ -170,21 +174,26 @@ def _opened(x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any, int]:
     if isinstance(x, Windowed):
         _refuse(x, y, weights)
         (x, y, weights), window = x.given, x.window_bytes
-    if _is_npy(x):
-        return _mapped(x), _mapped(y), _mapped(weights), window
+    if _is_one_array(x):
+        return _array_in(x), _array_in(y), _array_in(weights), window
     if files.is_path(x):
         return files.open(x, target=y, sample_weight=weights), None, None, window
     return x, y, weights, window
 
 
-def _is_npy(x: Any) -> bool:
-    return files.is_path(x) and not isinstance(x, list | tuple) and Path(x).suffix == ".npy"
+def _is_one_array(x: Any) -> bool:
+    """Return whether something is the path of a ``.npy`` or an IDX file."""
+    if not files.is_path(x) or isinstance(x, list | tuple):
+        return False
+    return Path(x).suffix == ".npy" or idx.is_idx(x)
 
 
-def _mapped(path: Any) -> Any:
-    """Return the array in a ``.npy`` file, mapped; what is no path as it is."""
-    if not _is_npy(path):
+def _array_in(path: Any) -> Any:
+    """Return the array in a file, mapped if it is a ``.npy``; what is no path as it is."""
+    if not _is_one_array(path):
         return path
+    if idx.is_idx(path):
+        return idx.read_idx(path)
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -219,6 +228,20 @@ def _of_reader(
         return source_of(reader, made, window), None
     training, held = Part(reader, 0, cut), Part(reader, cut, total)
     return source_of(training, made, window), source_of(held, made, window)
+
+
+def _of_images(
+    folder: ImageFolder, made: Callable[[Any, Any, Any], Batches], size: int | None, fraction: float
+) -> Sources:
+    """Return the source of a folder's images, and that of the `fraction` of each class held out."""
+
+    def formed(images: Any, targets: Any) -> Batches:
+        return made(images, targets, None)
+
+    if not fraction:
+        return folder.source(formed, size), None
+    training, held = folder.split(fraction)
+    return training.source(formed, size), held.source(formed, size)
 
 
 def _cut(call: Call, source: Any, size: int) -> Source:

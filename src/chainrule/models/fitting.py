@@ -123,7 +123,8 @@ class Fitting(Feeding):
             names of its inputs and outputs; likewise `sample_weight` and `validation_data`.
 
             Data larger than memory: memory maps; a path to ``.npy``, ``.npz``, Parquet or Arrow
-            files (`y` is then the name of the column to be learnt) or `data.open`; and what makes
+            files (`y` is then the name of the column to be learnt) or `data.open`; images in
+            folders (`utils.image_dataset_from_directory`); and what makes
             batches ``(x, y)`` or ``(x, y, sample_weight)`` (then without `y`): a generator, a
             function that returns one, any iterable, a PyTorch ``DataLoader``, an object with
             ``__len__`` and ``__getitem__`` such as Keras's ``PyDataset``.
