@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+
+from chainrule.ops.conv import out_space
 
 Rng = np.random.Generator
 Make = Callable[[Rng, str], Sequence[np.ndarray]]
@@ -236,33 +239,45 @@ def _classes() -> list[Case]:
     return [*rows, Case("softmax", normal((2, 3, 4))), Case("log_softmax", normal((1, 6)))]
 
 
-def columns(n: int, c: int, *more: str) -> Make:
+def columns(n: int | tuple[int, ...], c: int, *more: str) -> Make:
     """x [n, c], its mean and variance, then gamma and beta, or what `more` names."""
+    shape = (n, c) if isinstance(n, int) else (*n, c)
+    axes = tuple(range(len(shape) - 1))
 
     def make(rng: Rng, dtype: str) -> list[np.ndarray]:
-        x = rng.standard_normal((n, c)) + 3.0
-        mean = x.mean(axis=0) if n else np.zeros(c)
-        parts = {"x": x, "mean": mean, "variance": x.var(axis=0) if n else np.zeros(c)}
-        parts |= {"g": rng.standard_normal((n, c)), "gamma": rng.uniform(*FAR, c)}
+        x = rng.standard_normal(shape) + 3.0
+        full = 0 not in shape[:-1]
+        mean = x.mean(axis=axes) if full else np.zeros(c)
+        parts = {"x": x, "mean": mean, "variance": x.var(axis=axes) if full else np.zeros(c)}
+        parts |= {"g": rng.standard_normal(shape), "gamma": rng.uniform(*FAR, c)}
         parts |= {k: rng.standard_normal(c) for k in ("beta", "total", "product")}
         return [parts[k].astype(dtype) for k in more]
 
     return make
 
 
+COLUMNS = ((1, 1), (2, 3), (33, 5), (7, 70), (40, 33), (0, 4), (5, 0))
+IMAGES = (((2, 3, 4), 5), ((3, 70), 6), ((1, 1, 1), 3), ((2, 0), 3))
+
+
 def _norms() -> list[Case]:
     rows: list[Case] = []
-    with_epsilon = {"epsilon": 0.1}
     affine = ("x", "mean", "variance", "gamma", "beta")
     slope = ("g", "x", "mean", "variance", "gamma", "total", "product")
-    for n, c in ((1, 1), (2, 3), (33, 5), (7, 70), (40, 33), (0, 4), (5, 0)):
+    for n, c in (*COLUMNS, *IMAGES):
         rows += [
             Case("column_moments", columns(n, c, "x")),
             Case("column_products", columns(n, c, "g", "x", "mean")),
-            Case("normalize_columns", columns(n, c, *affine), with_epsilon),
-            Case("batch_normalize", columns(n, c, *affine), with_epsilon, tolerance=2e-5),
-            Case("batch_normalize_gradient", columns(n, c, *slope), with_epsilon, tolerance=1e-4),
+            Case("batch_normalize_gradient", columns(n, c, *slope), {"epsilon": 0.1}, True, 1e-4),
         ]
+        for activation in ("linear", "relu"):
+            attributes = {"epsilon": 0.1, "activation": activation}
+            smooth = activation == "linear"
+            rows += [
+                Case("normalize_columns", columns(n, c, *affine), attributes, smooth),
+                Case("batch_normalize", columns(n, c, *affine), attributes, smooth, 2e-5),
+            ]
+    for n, c in COLUMNS:
         for center in (True, False):
             attributes = {"epsilon": 1e-2, "center": center}
             rows += [
@@ -274,6 +289,264 @@ def _norms() -> list[Case]:
                     tolerance=1e-4,
                 ),
             ]
+    return [*rows, *_norm_parts(), *_norm_groups()]
+
+
+def _norm_parts() -> list[Case]:
+    rows: list[Case] = []
+    shapes: list[tuple[Any, int, int]] = [
+        (6, 5, 2), (1, 1, 1), (0, 3, 2), (4, 0, 4), ((3, 4, 5), 6, 3), ((3, 4, 5), 16, 4),
+        ((2, 3, 7), 33, 1), ((2, 9, 17), 3, 2), ((2, 8, 16), 70, 2), ((1, 3, 3), 2, 9),
+    ]  # fmt: skip
+    for n, c, parts in shapes:
+        attributes = {"parts": parts}
+        rows += [
+            Case("partial_moments", columns(n, c, "x"), attributes),
+            Case(
+                "partial_column_products", columns(n, c, "g", "x", "mean"), attributes, True, 1e-4
+            ),
+        ]
+    for p, c in ((1, 1), (3, 5), (8, 70), (0, 3), (4, 0)):
+        rows += [Case("joined_moments", joined(normal((p, c), (p, c)), positive((p, c))))]
+    return rows
+
+
+def _norm_groups() -> list[Case]:
+    rows: list[Case] = []
+    shapes: list[tuple[Any, int, int]] = [
+        (3, 6, 2), (1, 4, 4), (0, 4, 2), ((2, 3, 5), 6, 3), ((2, 9, 9), 6, 6), ((3, 70), 34, 1),
+        ((1, 1, 2), 8, 2), ((2, 0), 4, 2), ((2, 5, 5), 33, 3), ((2, 3), 0, 1),
+    ]  # fmt: skip
+    for n, c, groups in shapes:
+        attributes = {"groups": groups, "epsilon": 1e-2}
+        rows += [
+            Case("normalize_groups", columns(n, c, "x", "gamma", "beta"), attributes, True, 2e-5),
+            Case(
+                "normalize_groups_gradient",
+                columns(n, c, "g", "x", "gamma"),
+                attributes,
+                tolerance=1e-4,
+            ),
+        ]
+    return rows
+
+
+# samples, size, channels, kernel, channels out, strides, low and high padding, dilation, groups
+CONVOLUTIONS = [
+    (1, (1,), 1, (1,), 1, (1,), (0, 0), (1,), 1),
+    (2, (11,), 3, (4,), 5, (2,), (3, 1), (2,), 1),
+    (3, (9,), 4, (3,), 4, (1,), (2, 0), (1,), 4),
+    (1, (1, 1), 1, (3, 3), 2, (1, 1), (1, 1, 1, 1), (1, 1), 1),
+    (2, (6, 5), 3, (1, 1), 4, (1, 1), (0, 0, 0, 0), (1, 1), 1),
+    (2, (6, 5), 1, (3, 3), 17, (1, 1), (0, 0, 0, 0), (1, 1), 1),
+    (2, (5, 8), 2, (3, 3), 1, (1, 1), (1, 1, 1, 1), (1, 1), 1),
+    (1, (6, 7), 3, (3, 2), 6, (1, 2), (2, 1, 0, 1), (1, 1), 1),
+    (2, (4, 5), 3, (2, 3), 33, (1, 2), (0, 1, 1, 1), (1, 1), 1),
+    (2, (7, 6), 16, (3, 3), 8, (1, 1), (1, 1, 1, 1), (1, 1), 1),
+    (2, (7, 8), 3, (2, 3), 6, (2, 2), (0, 1, 1, 2), (1, 1), 3),
+    (1, (8, 7), 6, (3, 2), 4, (3, 2), (2, 0, 1, 3), (2, 3), 2),
+    (2, (5, 6), 5, (3, 3), 10, (1, 1), (1, 1, 1, 1), (1, 1), 5),
+    (1, (2, 2), 2, (5, 5), 3, (1, 1), (2, 2, 2, 2), (1, 1), 1),
+    (1, (9, 9), 2, (1, 1), 3, (4, 4), (0, 0, 0, 0), (1, 1), 1),
+    (1, (3, 3), 2, (5, 5), 3, (1, 1), (0, 0, 0, 0), (1, 1), 1),
+    (0, (4, 4), 2, (3, 3), 3, (1, 1), (1, 1, 1, 1), (1, 1), 1),
+    (1, (0, 4), 2, (3, 3), 3, (1, 1), (2, 2, 1, 1), (1, 1), 1),
+    (2, (4, 4), 0, (3, 3), 3, (1, 1), (0, 0, 0, 0), (1, 1), 1),
+    (2, (4, 4), 2, (3, 3), 0, (1, 1), (0, 0, 0, 0), (1, 1), 1),
+    (1, (4, 5, 3), 2, (2, 3, 1), 3, (1, 2, 1), (1, 0, 2, 1, 0, 0), (1, 1, 1), 1),
+    (1, (4, 3, 4), 4, (2, 2, 2), 6, (1, 1, 2), (0, 1, 0, 1, 0, 1), (2, 1, 1), 2),
+]
+
+
+def convolutions(n: int, size: Any, c: int, kernel: Any, m: int, *form: Any) -> list[Case]:
+    """A convolution and the two operations that are linear with it."""
+    attributes = dict(zip(("strides", "padding", "dilation", "groups"), form, strict=True))
+    strides, padding, dilation, groups = form
+    out = out_space(size, kernel, strides, padding, dilation)
+    x, y = (n, *size, c), (n, *out, m)
+    kernels = (*kernel, c // groups, m), (*kernel, m // groups, c)
+    inputs = {"conv": normal(x, kernels[0]), "conv_transpose": normal(y, kernels[1])}
+    more = {"conv_transpose": {"size": size}, "conv_kernel_gradient": {"kernel": kernel}}
+    inputs["conv_kernel_gradient"] = normal(x, y)
+    return [
+        Case(name, make, {**attributes, **more.get(name, {})}, tolerance=2e-4)
+        for name, make in inputs.items()
+    ]
+
+
+def _convolutions() -> list[Case]:
+    rows = [case for row in CONVOLUTIONS for case in convolutions(*row)]
+    activations = itertools.cycle(("linear", "relu", "tanh", "sigmoid"))
+    for i, (row, activation) in enumerate(zip(CONVOLUTIONS, activations, strict=False)):
+        rows += with_bias(*row, activation)
+        if row[0]:  # parts of one sample, of several and of none
+            rows += [kernel_gradients(*row, (row[0], 1, row[0] + 1)[i % 3])]
+    return rows + [scattered(*row) for row in SCATTERS] + _conv_pools()
+
+
+def with_bias(n: int, size: Any, c: int, kernel: Any, m: int, *form: Any) -> list[Case]:
+    """A convolution with a bias and an activation, the last of `form`."""
+    words = ("strides", "padding", "dilation", "groups", "activation")
+    attributes = dict(zip(words, form, strict=True))
+    make = normal((n, *size, c), (*kernel, c // form[3], m), (m,))
+    return [Case("conv_bias", make, attributes, attributes["activation"] != "relu", 2e-4)]
+
+
+def kernel_gradients(n: int, size: Any, c: int, kernel: Any, m: int, *form: Any) -> Case:
+    """The gradient of a kernel in as many parts as the last of `form` says."""
+    words = ("strides", "padding", "dilation", "groups", "parts")
+    out = out_space(size, kernel, *form[:3])
+    attributes = {"kernel": kernel, **dict(zip(words, form, strict=True))}
+    make = normal((n, *size, c), (n, *out, m))
+    return Case("partial_kernel_gradients", make, attributes, tolerance=2e-4)
+
+
+# samples, size, channels, kernel, channels out, strides, low and high padding, dilation
+SCATTERS = [
+    (1, (1,), 1, (1,), 1, (1,), (0, 0), (1,)),
+    (2, (9,), 2, (4,), 5, (2,), (3, 1), (1,)),
+    (2, (6, 5), 1, (3, 3), 17, (1, 1), (1, 1, 1, 1), (1, 1)),
+    (2, (7, 8), 3, (3, 3), 33, (1, 1), (0, 0, 0, 0), (1, 1)),
+    (1, (9, 8), 3, (3, 2), 6, (3, 2), (2, 0, 1, 3), (2, 1)),
+    (2, (10, 9), 1, (2, 3), 1, (4, 5), (0, 0, 0, 0), (3, 1)),
+    (1, (1, 1), 2, (5, 5), 16, (1, 1), (2, 2, 2, 2), (1, 1)),
+    (0, (4, 4), 3, (3, 3), 4, (1, 1), (1, 1, 1, 1), (1, 1)),
+    (1, (4, 5, 3), 2, (2, 3, 2), 3, (1, 2, 1), (1, 0, 2, 1, 0, 1), (2, 1, 1)),
+]
+
+
+def scattered(n: int, size: Any, c: int, kernel: Any, m: int, *form: Any) -> Case:
+    """The derivative of a convolution by its input, with rows of the kernel together."""
+    attributes = dict(zip(("strides", "padding", "dilation"), form, strict=True))
+    out = out_space(size, kernel, *form)
+    make = normal((n, *out, m), (*kernel[:-1], m, kernel[-1] * c))
+    return Case(
+        "conv_scatter", make, {**attributes, "size": size, "width": kernel[-1]}, tolerance=2e-4
+    )
+
+
+# as in CONVOLUTIONS, then window, strides and padding of the pooling
+CONV_POOLS = [
+    (1, (1, 1), 1, (1, 1), 1, (1, 1), (0, 0, 0, 0), (1, 1), 1, (1, 1), (1, 1), (0, 0, 0, 0)),
+    (2, (8, 7), 2, (3, 3), 6, (1, 1), (1, 1, 1, 1), (1, 1), 1, (2, 2), (2, 2), (0, 0, 0, 0)),
+    (2, (7, 9), 1, (2, 3), 17, (2, 1), (0, 1, 1, 0), (1, 2), 1, (3, 2), (2, 1), (1, 1, 0, 1)),
+    (2, (6, 5), 4, (3, 3), 4, (1, 1), (1, 1, 1, 1), (1, 1), 4, (2, 2), (2, 2), (0, 0, 0, 0)),
+    (3, (6, 7), 4, (2, 2), 6, (1, 1), (0, 0, 0, 0), (1, 1), 2, (2, 2), (3, 3), (0, 0, 0, 0)),
+    (2, (13,), 3, (3,), 33, (2,), (2, 0), (1,), 1, (2,), (2,), (0, 1)),
+    (1, (4, 5, 4), 2, (2, 2, 2), 3, (1, 1, 1), (1, 0, 0, 1, 0, 0), (1, 1, 1), 1, (2, 2, 2),
+     (2, 2, 2), (0, 0, 0, 0, 0, 0)),
+    (1, (18, 17), 1, (1, 1), 2, (1, 1), (0, 0, 0, 0), (1, 1), 1, (17, 16), (1, 1), (0, 0, 0, 0)),
+    (2, (2, 2), 2, (1, 1), 3, (1, 1), (0, 0, 0, 0), (1, 1), 1, (3, 3), (3, 3), (0, 0, 0, 0)),
+    (1, (3, 3), 2, (5, 5), 3, (1, 1), (0, 0, 0, 0), (1, 1), 1, (2, 2), (2, 2), (0, 0, 0, 0)),
+    (2, (4, 4), 0, (3, 3), 5, (1, 1), (1, 1, 1, 1), (1, 1), 1, (2, 2), (2, 2), (0, 0, 0, 0)),
+    (2, (4, 4), 2, (3, 3), 0, (1, 1), (1, 1, 1, 1), (1, 1), 1, (2, 2), (2, 2), (0, 0, 0, 0)),
+    (0, (4, 4), 2, (3, 3), 3, (1, 1), (1, 1, 1, 1), (1, 1), 1, (2, 2), (2, 2), (0, 0, 0, 0)),
+]  # fmt: skip
+
+
+def conv_pools(n: int, size: Any, c: int, kernel: Any, m: int, *form: Any) -> list[Case]:
+    """A convolution with its pooling, and the two derivatives through both."""
+    words = ("strides", "padding", "dilation", "groups", "window", "pool_strides", "pool_padding")
+    attributes = dict(zip(words, form, strict=True))
+    *_, groups, window, pool_strides, pool_padding = form
+    space = out_space(size, kernel, *form[:3])
+    out = out_space(space, window, pool_strides, pool_padding, (1,) * len(space))
+    x, y, back = (n, *size, c), (n, *out, m), {**attributes, "space": space}
+    spread = joined(normal(y), places(y, window))
+    forward = normal(x, (*kernel, c // groups, m), (m,))
+    rows = [
+        Case("conv_pool", forward, {**attributes, "activation": f}, f != "relu", 2e-4)
+        for f in ("linear" if len(size) == 1 else "tanh", "relu")
+    ]
+    if n:
+        more = {"kernel": kernel, "parts": min(n, 2)}
+        make = joined(normal(x), spread)
+        rows += [Case("unpooled_kernel_gradients", make, {**back, **more}, tolerance=2e-4)]
+    make = joined(spread, normal((*kernel, m // groups, c)))
+    return [*rows, Case("unpooled_conv_transpose", make, {**back, "size": size}, tolerance=2e-4)]
+
+
+def _conv_pools() -> list[Case]:
+    return [case for row in CONV_POOLS for case in conv_pools(*row)]
+
+
+# samples, size, channels, window, strides, low and high padding
+POOLS = [
+    (1, (1,), 1, (1,), (1,), (0, 0)),
+    (2, (9,), 3, (2,), (2,), (0, 0)),
+    (3, (7,), 1, (3,), (1,), (1, 1)),
+    (2, (5,), 40, (4,), (3,), (2, 1)),
+    (2, (4, 6), 6, (2, 2), (2, 2), (0, 0, 0, 0)),
+    (2, (5, 7), 16, (2, 2), (2, 2), (0, 0, 0, 0)),
+    (2, (5, 7), 1, (2, 2), (2, 2), (0, 0, 0, 0)),
+    (1, (5, 3), 20, (2, 2), (2, 2), (0, 1, 0, 1)),
+    (2, (7, 6), 17, (3, 3), (2, 2), (1, 1, 1, 1)),
+    (2, (5, 6), 2, (3, 2), (1, 1), (1, 1, 0, 1)),
+    (2, (6, 5), 33, (1, 2), (3, 3), (0, 0, 0, 0)),
+    (1, (1, 1), 3, (2, 2), (2, 2), (0, 1, 0, 1)),
+    (2, (1, 1), 3, (2, 2), (2, 2), (0, 0, 0, 0)),
+    (1, (20, 19), 2, (17, 16), (3, 2), (4, 4, 0, 0)),
+    (1, (4, 4, 5), 2, (2, 2, 2), (2, 2, 2), (0, 0, 0, 0, 0, 1)),
+    (2, (3, 4, 3), 9, (2, 3, 2), (1, 2, 1), (1, 0, 1, 1, 0, 0)),
+    (0, (4, 4), 3, (2, 2), (2, 2), (0, 0, 0, 0)),
+    (2, (4, 4), 0, (2, 2), (2, 2), (0, 0, 0, 0)),
+    (2, (0, 4), 3, (2, 2), (2, 2), (0, 0, 0, 0)),
+]
+
+
+def places(shape: tuple[int, ...], window: tuple[int, ...]) -> Make:
+    """Numbers of places, some of them outside of the image."""
+    count = int(np.prod(window))
+    return integers(shape, count, "uint8" if count <= 256 else "int32")
+
+
+def pools(n: int, size: Any, c: int, *form: Any) -> list[Case]:
+    """Pooling by maximum and by sum, and the maps back."""
+    attributes = dict(zip(("window", "strides", "padding"), form, strict=True))
+    back = {**attributes, "size": size}
+    out = out_space(size, *form, (1,) * len(size))
+    x, y = (n, *size, c), (n, *out, c)
+    where = places(y, form[0])
+    return [
+        Case("max_pool", apart(x), attributes),
+        Case("max_pool_gradient", joined(normal(y), where), back),
+        Case("max_pool_take", joined(normal(x), where), attributes),
+        Case("sum_pool", normal(x), attributes, tolerance=1e-4),
+        Case("sum_pool_gradient", normal(y), back, tolerance=1e-4),
+    ]
+
+
+def _pools() -> list[Case]:
+    return [case for row in POOLS for case in pools(*row)]
+
+
+def images(n: int, size: tuple[int, int], c: int, wide: bool = False) -> Make:
+    """Images and maps that turn, shear and move them, some pixels beyond their edges."""
+
+    def make(rng: Rng, dtype: str) -> list[np.ndarray]:
+        m = np.tile(np.eye(2, 3), (n, 1, 1)) + rng.uniform(-0.4, 0.4, (n, 2, 3))
+        m[:, :, 2] *= 5
+        return [rng.standard_normal((n, *size, c)).astype(dtype), m.astype(dtype if wide else "f4")]
+
+    return make
+
+
+def _warps() -> list[Case]:
+    rows: list[Case] = []
+    for mode in ("constant", "nearest", "reflect", "wrap"):
+        for how in ("bilinear", "nearest"):
+            form = {"interpolation": how, "fill_mode": mode}
+            for n, size, c, out in (
+                (2, (6, 5), 1, (7, 6)), (1, (1, 3), 3, (4, 4)), (3, (4, 6), 2, (3, 5)),
+                (0, (3, 3), 1, (2, 2)), (2, (3, 3), 0, (2, 2)), (1, (2, 2), 1, (0, 3)),
+            ):  # fmt: skip
+                more = {"fill_value": 0.5}
+                rows += [
+                    Case("warp", images(n, size, c), {"size": out, **form, **more}),
+                    Case("warp_gradient", images(n, out, c), {"size": size, **form}),
+                ]
+            case = Case("warp", images(2, (9, 8), 3, True), {"size": (7, 200), **form}, False)
+            rows += [case, replace(case, name="warp_gradient")]
     return rows
 
 
@@ -324,6 +597,9 @@ def _updates() -> list[Case]:
 CASES = [
     *_elementwise(), *_reductions(), *_shapes(), *_products(), *_indices(), *_classes(),
     *_norms(),
+    *_convolutions(),
+    *_pools(),
+    *_warps(),
     *_updates(),
 ]  # fmt: skip
 
@@ -358,6 +634,32 @@ LARGE = [
     Case("dense", normal((1001, 257), (257, 303), (303,)), {"activation": "tanh"}, tolerance=1e-3),
     Case("partial_products", normal((33, 800), (8, 100, 303)), tolerance=1e-3),
     Case("dense_of_parts", normal((6, 1001, 303), (303,)), {"activation": "relu"}),
+    *(
+        replace(case, tolerance=1e-3)
+        for row in (
+            (7, (33, 31), 19, (3, 3), 37, (1, 1), (1, 1, 1, 1), (1, 1), 1),
+            (9, (63, 61), 3, (5, 5), 18, (2, 2), (2, 1, 2, 1), (1, 1), 1),
+            (5, (61, 63), 40, (3, 3), 40, (1, 1), (1, 1, 1, 1), (1, 1), 40),
+        )
+        for case in (*convolutions(*row), *with_bias(*row, "relu"), kernel_gradients(*row, 3))
+    ),
+    replace(scattered(9, (60, 59), 3, (3, 3), 37, (2, 2), (1, 1, 1, 1), (1, 1)), tolerance=1e-3),
+    *(
+        replace(case, tolerance=1e-3)
+        for case in conv_pools(
+            *(9, (63, 61), 3, (5, 5), 18, (1, 1), (2, 1, 2, 1), (1, 1), 1),
+            *((2, 2), (2, 2), (0, 0, 0, 0)),
+        )
+        if "tanh" not in case.attributes.values()  # float32 has many equal maxima there
+    ),
+    *(
+        case
+        for row in (
+            (33, (60, 58), 6, (2, 2), (2, 2), (0, 0, 0, 0)),
+            (17, (61, 63), 16, (3, 3), (2, 2), (1, 1, 1, 1)),
+        )
+        for case in pools(*row)
+    ),
     Case("softmax", normal((3001, 301))),
     Case("column_moments", columns(3001, 301, "x")),
     Case("column_products", columns(3001, 301, "g", "x", "mean"), tolerance=1e-3),
@@ -365,6 +667,21 @@ LARGE = [
         "normalize_columns",
         columns(3001, 301, "x", "mean", "variance", "gamma", "beta"),
         {"epsilon": 1e-3},
+    ),
+    Case("partial_moments", columns((19, 40, 41), 37, "x"), {"parts": 19}),
+    Case("partial_moments", columns((2, 100, 100), 37, "x"), {"parts": 50}),
+    Case(
+        "partial_column_products",
+        columns((19, 40, 41), 37, "g", "x", "mean"),
+        {"parts": 19},
+        tolerance=1e-3,
+    ),
+    Case("joined_moments", joined(normal((900, 1001), (900, 1001)), positive((900, 1001)))),
+    Case(
+        "normalize_groups",
+        columns((19, 40, 41), 36, "x", "gamma", "beta"),
+        {"groups": 4, "epsilon": 1e-3},
+        tolerance=2e-5,
     ),
     Case(
         "normalize_rows",
@@ -389,6 +706,8 @@ LARGE = [
         joined(normal((1001, 301), (1001, 301), (1001, 301)), positive((1001, 301), (), (), ())),
         {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
     ),
+    Case("warp", images(200, (40, 50), 3), {"size": (33, 35), "fill_mode": "reflect"}),
+    Case("warp_gradient", images(200, (40, 50), 1), {"size": (33, 35), "fill_mode": "wrap"}),
     Case(
         "rprop_update",
         joined(signed((1001, 301), (1001, 301), (1001, 301)), positive((1001, 301), (), ())),

@@ -49,6 +49,15 @@ LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("RMSNormalization", {"axis": (1, 2), "epsilon": 0.1}, (4, 3, 5)),
     ("UnitNormalization", {}, (6, 5)),
     ("UnitNormalization", {"axis": (1, 2)}, (4, 3, 5)),
+    # Images: odd sizes, one pixel, one sample, channels first, enough to be summed in parts.
+    ("BatchNormalization", {}, (1, 7, 5, 3)),
+    ("BatchNormalization", {"synchronized": False}, (3, 1, 1, 4)),
+    ("BatchNormalization", {"axis": 1}, (9, 3, 37, 35)),
+    ("LayerNormalization", {"axis": (1, 2, 3)}, (1, 5, 7, 3)),
+    ("GroupNormalization", {"groups": 2}, (2, 5, 7, 6)),
+    ("GroupNormalization", {"groups": 2, "axis": 2}, (2, 5, 6, 3)),
+    ("RMSNormalization", {"axis": (1, 2, 3)}, (1, 5, 1, 3)),
+    ("UnitNormalization", {"axis": (1, 2, 3)}, (1, 3, 3, 2)),
 ]
 IDS = [f"{name}-{arguments}-{shape}" for name, arguments, shape in LAYERS]
 ALL = pytest.mark.parametrize(("name", "arguments", "shape"), LAYERS, ids=IDS)
@@ -85,8 +94,11 @@ def both(name: str, arguments: dict[str, Any], shape: tuple[int, ...]) -> tuple[
     return mine, theirs
 
 
-@ALL
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("name", "arguments", "shape", "training"),
+    [(*row, t) for row in LAYERS for t in (False, True) if not t or row[0].startswith("Batch")],
+    ids=str,
+)
 def test_values_gradients_and_statistics_are_those_of_keras(
     name: str, arguments: dict[str, Any], shape: tuple[int, ...], training: bool
 ) -> None:

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -65,7 +66,7 @@ struct Tile {
 using Kernel = void (*)(const Call& call, const Tile& tile) noexcept;
 
 // One operation of a plan. Its kernel's `prepare` reads the attributes and leaves what `run` needs
-// in `integers` and `reals`.
+// in `integers` and `reals`, or, where that is more than numbers, in `kept`.
 struct Call {
   std::string name;
   int arguments = 0;
@@ -75,6 +76,7 @@ struct Call {
   int64_t scratch_bytes = 0;
   int64_t integers[24] = {};
   double reals[8] = {};
+  std::shared_ptr<const void> kept;
   Kernel kernel = nullptr;
 
   [[nodiscard]] const Operand& output(int i = 0) const noexcept { return operand[arguments + i]; }

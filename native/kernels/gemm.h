@@ -32,6 +32,7 @@ struct Product {
   bool relu = false;
   bool b_transposed = false;
   T* packed = nullptr;  // packed_size<T> elements for blocks of b; needed where it is transposed
+  bool add = false;     // to what y holds; without a bias
 };
 
 template <typename T>
@@ -132,7 +133,7 @@ inline void multiply(const Product<T>& p) noexcept {
   s.b_row = p.b_row;
   s.y_row = p.y_row;
   s.b_padded = p.packed != nullptr;
-  s.start = p.bias != nullptr ? Start::bias : Start::zero;
+  s.start = p.bias != nullptr ? Start::bias : p.add ? Start::sum : Start::zero;
   int64_t first = 0;
   do {
     s.depth = least(step, p.depth - first);

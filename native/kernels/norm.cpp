@@ -1,55 +1,17 @@
-// Normalization of the columns or rows of an array [n, c]. Sums are held in double, and variances
-// are those of differences from the mean, so that a large mean does not swallow them. What a column
-// or a row becomes does not depend on the tile it is in.
-#include "elementwise.h"
-#include "widen.h"
+// Normalization of the columns of an array [n, ..., c]. Moments are those of differences from the
+// mean or from a row, so that a large mean does not swallow the variance. What a column becomes
+// does not depend on the tile it is in.
+#include "norm_strips.h"
+#include "norm_sums.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
-
-constexpr int64_t kWide = kLanes<double>;
-
-// Where a loop over vectors of doubles stands: at a whole one, or at the last n < kWide elements.
-template <typename T>
-struct WholeWide {
-  Vec<double> load(const T* p) const noexcept { return widened<T, double>(p); }
-  Vec<double> keep(Vec<double> v) const noexcept { return v; }
-  void store(T* p, Vec<double> v) const noexcept {
-    for (int64_t i = 0; i < kWide; ++i) p[i] = static_cast<T>(v[i]);
-  }
-};
-template <typename T>
-struct PartWide {
-  int64_t n;
-  Vec<double> load(const T* p) const noexcept { return widened_part<T, double>(p, n); }
-  // v without what the missing lanes hold.
-  Vec<double> keep(Vec<double> v) const noexcept {
-    return select<double>(lane_numbers<double>() < n, v, Vec<double>{});
-  }
-  void store(T* p, Vec<double> v) const noexcept {
-    for (int64_t i = 0; i < n; ++i) p[i] = static_cast<T>(v[i]);
-  }
-};
-
-// body(at, i, count) for elements i of [0, n): `count` vectors of doubles, four where there are so
-// many, as each sum waits for the one before.
-template <typename T, typename Body>
-void each_wide(int64_t n, Body body) noexcept {
-  int64_t i = 0;
-  for (; i + 4 * kWide <= n; i += 4 * kWide) {
-    body(WholeWide<T>{}, i, std::integral_constant<int, 4>{});
-  }
-  for (; i + kWide <= n; i += kWide) body(WholeWide<T>{}, i, std::integral_constant<int, 1>{});
-  if (i < n) body(PartWide<T>{n - i}, i, std::integral_constant<int, 1>{});
-}
-
-double share_of(int64_t n) noexcept { return 1.0 / static_cast<double>(n > 0 ? n : 1); }
 
 // requires: x is whole, the outputs are tiled by columns.
 struct ColumnMoments {
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
-    const int64_t n = call.operand[0].shape[0], width = call.operand[0].shape[1];
+    const int64_t n = rows_of(call.operand[0]), width = columns_of(call.operand[0]);
     const T* x = argument<T>(tile, 0) + tile.begin;
     T* mean = output<T>(call, tile, 0);
     T* variance = output<T>(call, tile, 1);
@@ -81,7 +43,7 @@ struct ColumnMoments {
 struct ColumnProducts {
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
-    const int64_t n = call.operand[0].shape[0], width = call.operand[0].shape[1];
+    const int64_t n = rows_of(call.operand[0]), width = columns_of(call.operand[0]);
     const T* g = argument<T>(tile, 0) + tile.begin;
     const T* x = argument<T>(tile, 1) + tile.begin;
     const T* mean = argument<T>(tile, 2);
@@ -107,160 +69,187 @@ struct ColumnProducts {
   }
 };
 
-// y = (x - mean) (gamma / sqrt(variance + epsilon)) + beta. Scratch: the factors.
-struct NormalizeColumns {
+// Rows of a part, and its first row within the tile: an array that is not tiled is given whole.
+struct Part {
+  int64_t rows;
+  int64_t columns;
+  int64_t offset;
+};
+Part part_of(const Call& call, const Tile& tile) noexcept {
+  const int64_t columns = columns_of(call.output());
+  const int64_t parts = call.output().shape[0];
+  const int64_t rows = parts > 0 ? rows_of(call.operand[0]) / parts : 0;
+  return {rows, columns, call.operand[0].tiled ? 0 : tile.begin * rows * columns};
+}
+
+// Mean, mean of x - mean and mean of (x - mean)^2 of each part. Scratch: the sums of columns.
+struct PartialMoments {
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
-    const int64_t width = call.operand[0].shape[1];
-    const T* x = argument<T>(tile, 0);
-    const T* mean = argument<T>(tile, 1);
-    const T* variance = argument<T>(tile, 2);
-    const T* gamma = argument<T>(tile, 3);
-    const T* beta = argument<T>(tile, 4);
-    T* y = output<T>(call, tile);
-    T* factor = reinterpret_cast<T*>(tile.scratch);
-    const Vec<T> epsilon = splat<T>(static_cast<T>(call.reals[0]));
-    each_vector<T>(width, [=](auto at, int64_t i) {
-      at.store(factor + i, at.load(gamma + i) / sqrt(at.load(variance + i) + epsilon));
-    });
-    for (int64_t r = tile.begin; r < tile.end; ++r, x += width, y += width) {
-      each_vector<T>(width, [=](auto at, int64_t i) {
-        const Vec<T> d = at.load(x + i) - at.load(mean + i);
-        at.store(y + i, fma(d, at.load(factor + i), at.load(beta + i)));
-      });
+    const Part part = part_of(call, tile);
+    const int64_t columns = part.columns;
+    const ColumnSums sums = sums_at(tile.scratch, columns);
+    const T* x = argument<T>(tile, 0) + part.offset;
+    T* mean = output<T>(call, tile, 0);
+    T* rest = output<T>(call, tile, 1);
+    T* spread = output<T>(call, tile, 2);
+    const double share = share_of(part.rows);
+    for (int64_t p = tile.begin; p < tile.end; ++p, x += part.rows * columns) {
+      sum_shifted(x, part.rows, columns, sums);
+      CHAINRULE_INDEPENDENT
+      for (int64_t c = 0; c < columns; ++c) {
+        const double from = sums.from[c], above = sums.first[c] * share;
+        mean[c] = static_cast<T>(from + above);
+        // What the rounded mean misses; (from + above) itself is rounded where T is double.
+        const double missed = above - (static_cast<double>(mean[c]) - from);
+        const double variance = sums.second[c] * share - above * above;
+        rest[c] = static_cast<T>(missed);
+        spread[c] = static_cast<T>((variance < 0 ? 0 : variance) + missed * missed);
+      }
+      mean += columns;
+      rest += columns;
+      spread += columns;
     }
   }
 };
 
-// dx = gamma r (g - total / n - (x - mean) r^2 product / n). Scratch: gamma r, total / n and
-// r^2 product / n.
+// requires: the arguments are whole, the outputs are tiled by columns.
+struct JoinedMoments {
+  template <typename T>
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const int64_t parts = call.operand[0].shape[0], width = columns_of(call.operand[0]);
+    const T* mean = argument<T>(tile, 0) + tile.begin;
+    const T* rest = argument<T>(tile, 1) + tile.begin;
+    const T* spread = argument<T>(tile, 2) + tile.begin;
+    T* joined = output<T>(call, tile, 0);
+    T* variance = output<T>(call, tile, 1);
+    const double share = share_of(parts);
+    each_wide<T>(tile.end - tile.begin, [=](auto at, int64_t c, auto count) {
+      constexpr int vectors = decltype(count)::value;
+      Vec<double> middle[vectors] = {}, missed[vectors] = {}, around[vectors] = {};
+      for (int64_t p = 0; p < parts; ++p) {
+        const int64_t i = p * width + c;
+        for (int v = 0; v < vectors; ++v) {
+          middle[v] += at.load(mean + i + v * kWide) + at.load(rest + i + v * kWide);
+        }
+      }
+      for (int v = 0; v < vectors; ++v) middle[v] *= share;
+      for (int64_t p = 0; p < parts; ++p) {
+        const int64_t i = p * width + c;
+        for (int v = 0; v < vectors; ++v) {
+          const Vec<double> d = at.load(mean + i + v * kWide) - middle[v];
+          const Vec<double> far = at.load(rest + i + v * kWide);
+          missed[v] += d + far;
+          around[v] += fma(d, d + 2.0 * far, at.load(spread + i + v * kWide));
+        }
+      }
+      for (int v = 0; v < vectors; ++v) {
+        at.store(joined + c + v * kWide, middle[v]);
+        // The middle is rounded too, which counts where T is double.
+        missed[v] *= share;
+        at.store(variance + c + v * kWide, fma(-missed[v], missed[v], around[v] * share));
+      }
+    });
+  }
+};
+
+// sum g and sum g (x - mean) of each part. Scratch: the sums of columns, and the means.
+struct PartialColumnProducts {
+  template <typename T>
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const Part part = part_of(call, tile);
+    const int64_t columns = part.columns;
+    const ColumnSums sums = sums_at(tile.scratch, columns);
+    const T* g = argument<T>(tile, 0) + part.offset;
+    const T* x = argument<T>(tile, 1) + part.offset;
+    T* mean = table_at<T>(tile.scratch, sums_bytes(columns), columns, 0);
+    T* total = output<T>(call, tile, 0);
+    T* product = output<T>(call, tile, 1);
+    copy_table(mean, argument<T>(tile, 2), columns);
+    for (int64_t p = tile.begin; p < tile.end; ++p) {
+      sum_products(g, x, mean, part.rows, columns, sums);
+      CHAINRULE_INDEPENDENT
+      for (int64_t c = 0; c < columns; ++c) {
+        total[c] = static_cast<T>(sums.first[c]);
+        product[c] = static_cast<T>(sums.second[c]);
+      }
+      g += part.rows * columns;
+      x += part.rows * columns;
+      total += columns;
+      product += columns;
+    }
+  }
+};
+
+// y = f((x - mean) (gamma / sqrt(variance + epsilon)) + beta). Scratch: the tables of the formula.
+template <bool relu>
+struct NormalizeColumns {
+  template <typename T>
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const int64_t columns = columns_of(call.operand[0]);
+    const T* variance = argument<T>(tile, 2);
+    const T* gamma = argument<T>(tile, 3);
+    T* table[3];
+    for (int i = 0; i < 3; ++i) table[i] = table_at<T>(tile.scratch, 0, columns, i);
+    copy_table(table[0], argument<T>(tile, 1), columns);
+    copy_table(table[2], argument<T>(tile, 4), columns);
+    const Vec<T> epsilon = splat<T>(static_cast<T>(call.reals[0]));
+    each_vector<T>(columns, [=](auto at, int64_t i) {
+      at.store(table[1] + i, at.load(gamma + i) / sqrt(at.load(variance + i) + epsilon));
+    });
+    const Scaling<T, relu> formula{argument<T>(tile, 0), output<T>(call, tile), table[0], table[1],
+                                   table[2]};
+    over_rows<T>(rows_in(call, tile, 0), columns, formula);
+  }
+};
+
+// dx = gamma r (g - total / n - (x - mean) r^2 product / n). Scratch: the tables of the formula.
 struct BatchNormalizeGradient {
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
-    const int64_t width = call.operand[0].shape[1];
-    const T* g = argument<T>(tile, 0);
-    const T* x = argument<T>(tile, 1);
-    const T* mean = argument<T>(tile, 2);
+    const int64_t columns = columns_of(call.operand[0]);
     const T* variance = argument<T>(tile, 3);
     const T* gamma = argument<T>(tile, 4);
     const T* total = argument<T>(tile, 5);
     const T* product = argument<T>(tile, 6);
-    T* y = output<T>(call, tile);
-    T* factor = reinterpret_cast<T*>(tile.scratch);
-    T* shift = factor + width;
-    T* pull = shift + width;
+    T* table[4];
+    for (int i = 0; i < 4; ++i) table[i] = table_at<T>(tile.scratch, 0, columns, i);
+    copy_table(table[0], argument<T>(tile, 2), columns);
     const Vec<T> epsilon = splat<T>(static_cast<T>(call.reals[0]));
-    const Vec<T> share = splat<T>(static_cast<T>(share_of(call.operand[0].shape[0])));
-    each_vector<T>(width, [=](auto at, int64_t i) {
+    const Vec<T> share = splat<T>(static_cast<T>(share_of(rows_of(call.operand[0]))));
+    each_vector<T>(columns, [=](auto at, int64_t i) {
       const Vec<T> spread = at.load(variance + i) + epsilon;
-      at.store(factor + i, at.load(gamma + i) / sqrt(spread));
-      at.store(shift + i, at.load(total + i) * share);
-      at.store(pull + i, at.load(product + i) * share / spread);
+      const Vec<T> factor = at.load(gamma + i) / sqrt(spread);
+      at.store(table[1] + i, factor);
+      at.store(table[2] + i, at.load(total + i) * share * factor);
+      at.store(table[3] + i, at.load(product + i) * share / spread * factor);
     });
-    for (int64_t r = tile.begin; r < tile.end; ++r, g += width, x += width, y += width) {
-      each_vector<T>(width, [=](auto at, int64_t i) {
-        const Vec<T> d = at.load(x + i) - at.load(mean + i);
-        const Vec<T> rest = at.load(g + i) - at.load(shift + i);
-        at.store(y + i, fma(-d, at.load(pull + i), rest) * at.load(factor + i));
-      });
-    }
+    const Slope<T> formula{argument<T>(tile, 0),
+                           argument<T>(tile, 1),
+                           output<T>(call, tile),
+                           table[0],
+                           table[1],
+                           table[2],
+                           table[3]};
+    over_rows<T>(rows_in(call, tile, 0), columns, formula);
   }
 };
 
-// The sum of what term(at, i) gives for the vectors of a row.
-template <typename T, typename Term>
-double sum_row(int64_t m, Term term) noexcept {
-  Vec<double> total = {};
-  each_wide<T>(m, [&](auto at, int64_t i, auto count) {
-    constexpr int vectors = decltype(count)::value;
-    if constexpr (vectors == 4) {
-      total +=
-          (term(at, i) + term(at, i + kWide)) + (term(at, i + 2 * kWide) + term(at, i + 3 * kWide));
-    } else {
-      total += at.keep(term(at, i));
-    }
-  });
-  return sum_lanes<double>(total);
-}
-
-// The mean of a row (0 where it is not taken off) and 1 / sqrt(v + epsilon).
-struct RowMoments {
-  double mean;
-  double inverse;
-};
-template <typename T>
-RowMoments row_moments(const Call& call, const T* x, int64_t m) noexcept {
-  const double share = share_of(m);
-  const bool center = call.reals[1] != 0;
-  const double mean =
-      center ? share * sum_row<T>(m, [=](auto at, int64_t i) { return at.load(x + i); }) : 0.0;
-  const double variance = share * sum_row<T>(m, [=](auto at, int64_t i) {
-                            const Vec<double> d = at.load(x + i) - mean;
-                            return d * d;
-                          });
-  return {mean, 1.0 / __builtin_sqrt(variance + call.reals[0])};
-}
-
-struct NormalizeRows {
-  template <typename T>
-  static void run(const Call& call, const Tile& tile) noexcept {
-    const int64_t m = call.operand[0].shape[1];
-    const T* x = argument<T>(tile, 0);
-    const T* gamma = argument<T>(tile, 1);
-    const T* beta = argument<T>(tile, 2);
-    T* y = output<T>(call, tile);
-    for (int64_t r = tile.begin; r < tile.end; ++r, x += m, y += m) {
-      const RowMoments row = row_moments<T>(call, x, m);
-      const Vec<T> mean = splat<T>(static_cast<T>(row.mean));
-      const Vec<T> inverse = splat<T>(static_cast<T>(row.inverse));
-      each_vector<T>(m, [=](auto at, int64_t i) {
-        const Vec<T> z = (at.load(x + i) - mean) * inverse;
-        at.store(y + i, fma(z, at.load(gamma + i), at.load(beta + i)));
-      });
-    }
-  }
-};
-
-// dx = r (h - mean(h) - (x - a) r^2 mean(h (x - a))), h = g gamma; mean(h) only where centered.
-struct NormalizeRowsGradient {
-  template <typename T>
-  static void run(const Call& call, const Tile& tile) noexcept {
-    const int64_t m = call.operand[0].shape[1];
-    const T* g = argument<T>(tile, 0);
-    const T* x = argument<T>(tile, 1);
-    const T* gamma = argument<T>(tile, 2);
-    T* y = output<T>(call, tile);
-    const double share = share_of(m);
-    for (int64_t r = tile.begin; r < tile.end; ++r, g += m, x += m, y += m) {
-      const RowMoments row = row_moments<T>(call, x, m);
-      const double middle = row.mean;
-      const double dot = sum_row<T>(m, [=](auto at, int64_t i) {
-        return at.load(g + i) * at.load(gamma + i) * (at.load(x + i) - middle);
-      });
-      double total = 0;
-      if (call.reals[1] != 0) {
-        total =
-            sum_row<T>(m, [=](auto at, int64_t i) { return at.load(g + i) * at.load(gamma + i); });
-      }
-      const Vec<T> mean = splat<T>(static_cast<T>(middle));
-      const Vec<T> inverse = splat<T>(static_cast<T>(row.inverse));
-      const Vec<T> shift = splat<T>(static_cast<T>(total * share));
-      const Vec<T> pull = splat<T>(static_cast<T>(dot * share * row.inverse * row.inverse));
-      each_vector<T>(m, [=](auto at, int64_t i) {
-        const Vec<T> rest = fma(at.load(g + i), at.load(gamma + i), -shift);
-        at.store(y + i, fma(mean - at.load(x + i), pull, rest) * inverse);
-      });
-    }
-  }
-};
-
-// The kernel of an operation with an epsilon, and `rows` rows of scratch.
+// The kernel of an operation with an epsilon, and so many tables in scratch.
 template <typename Loop>
-Kernel with_epsilon(Call& call, int64_t rows) {
+Kernel with_tables(Call& call, int64_t tables) {
+  const Operand& x = call.operand[0];
   call.reals[0] = call.number("epsilon", 0.0);
-  call.reals[1] = call.number("center", 1.0);
-  call.scratch_bytes = rows * call.operand[0].shape[1] * size_of(call.operand[0].dtype);
+  call.scratch_bytes = tables * table_size(columns_of(x)) * size_of(x.dtype);
   return floats<Loop>(call);
+}
+
+Kernel with_activation(Call& call) {
+  const Attribute* activation = call.find("activation");
+  if (activation != nullptr && activation->word == "relu") {
+    return with_tables<NormalizeColumns<true>>(call, 3);
+  }
+  return with_tables<NormalizeColumns<false>>(call, 3);
 }
 
 }  // namespace
@@ -269,18 +258,25 @@ Kernel prepare_column_moments(Call& call) { return floats<ColumnMoments>(call); 
 
 Kernel prepare_column_products(Call& call) { return floats<ColumnProducts>(call); }
 
-Kernel prepare_normalize_columns(Call& call) { return with_epsilon<NormalizeColumns>(call, 1); }
-
-Kernel prepare_batch_normalize(Call& call) { return with_epsilon<NormalizeColumns>(call, 1); }
-
-Kernel prepare_batch_normalize_gradient(Call& call) {
-  return with_epsilon<BatchNormalizeGradient>(call, 3);
+Kernel prepare_partial_moments(Call& call) {
+  call.scratch_bytes = sums_bytes(columns_of(call.operand[0]));
+  return floats<PartialMoments>(call);
 }
 
-Kernel prepare_normalize_rows(Call& call) { return with_epsilon<NormalizeRows>(call, 0); }
+Kernel prepare_joined_moments(Call& call) { return floats<JoinedMoments>(call); }
 
-Kernel prepare_normalize_rows_gradient(Call& call) {
-  return with_epsilon<NormalizeRowsGradient>(call, 0);
+Kernel prepare_partial_column_products(Call& call) {
+  const Kernel kernel = with_tables<PartialColumnProducts>(call, 1);
+  call.scratch_bytes += sums_bytes(columns_of(call.operand[0]));
+  return kernel;
+}
+
+Kernel prepare_normalize_columns(Call& call) { return with_activation(call); }
+
+Kernel prepare_batch_normalize(Call& call) { return with_activation(call); }
+
+Kernel prepare_batch_normalize_gradient(Call& call) {
+  return with_tables<BatchNormalizeGradient>(call, 4);
 }
 
 }  // namespace chainrule::CHAINRULE_ISA

@@ -14,7 +14,8 @@ import numpy as np
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, FileError, ShapeError, closest
 from chainrule.graph import Variable
-from chainrule.layers import Dense, Layer
+from chainrule.layers import Dense, DepthwiseConv1D, DepthwiseConv2D, Layer
+from chainrule.layers.conv_base import _Convolving
 from chainrule.models import container
 
 __all__ = ["load_state_dict", "to_state_dict"]
@@ -51,22 +52,38 @@ class _Part:
             found[_THEIRS.get(own, own)] = variable
         return found
 
-    def turned(self, name: str) -> bool:
-        """Return whether PyTorch keeps the weight with its axes the other way round."""
-        return isinstance(self.layer, Dense) and name == "weight"
+    def theirs(self, name: str, array: Any) -> Any:
+        """Return a weight with its axes as PyTorch has them: the outputs' first, then the inputs'
+        (of a transposed convolution the other way round), then those of space."""
+        if name != "weight" or not isinstance(self.layer, Dense | _Convolving):
+            return array
+        places = range(array.ndim - 2)
+        if not isinstance(self.layer, DepthwiseConv1D | DepthwiseConv2D):
+            return array.transpose(array.ndim - 1, array.ndim - 2, *places)
+        *kernel, c, q = array.shape  # one group a channel
+        return array.reshape(*kernel, 1, c * q).transpose(array.ndim - 1, array.ndim - 2, *places)
+
+    def ours(self, name: str, array: Any) -> Any:
+        """Return a weight of PyTorch's with its axes as they are here."""
+        shape = self.weights()[name].shape
+        if name != "weight" or not isinstance(self.layer, Dense | _Convolving):
+            return array
+        return array.transpose(*range(2, array.ndim), 1, 0).reshape(shape)
 
     def shapes(self) -> _Shapes:
         """Return the shapes of the weights as PyTorch has them."""
-        shapes = {name: v.shape for name, v in self.weights().items()}
-        return {n: s[::-1] if self.turned(n) else s for n, s in shapes.items()}
+        named = self.weights().items()
+        return {n: self.theirs(n, np.broadcast_to(0, v.shape)).shape for n, v in named}
 
 
 def load_state_dict(model: Layer, source: _Source, names: Mapping[str, str] | None = None) -> None:
     """Put the weights of a PyTorch `state_dict` into a model of the same layers.
 
-    The weights of a `Linear` are transposed; `weight` and `bias` of a normalization become gamma
-    and beta, `running_mean` and `running_var` the moving mean and variance. Mind the settings that
-    are not in a state_dict: PyTorch's epsilon is 1e-5, Keras's and ours 1e-3.
+    The weights of a `Linear` and of convolutions have their axes put into our order; `weight` and
+    `bias` of a normalization become gamma and beta, `running_mean` and `running_var` the moving
+    mean and variance. Mind the settings that are not in a state_dict: PyTorch's epsilon is 1e-5,
+    Keras's and ours 1e-3. And mind a `Linear` behind a `Flatten` of images: there PyTorch counts
+    channels first, so put a ``Permute((3, 1, 2))`` in front of our `Flatten`.
 
     Parameters
     ----------
@@ -151,9 +168,8 @@ def to_state_dict(model: Layer, names: Mapping[str, str] | None = None) -> dict[
     for module, name in chosen.items():
         part = parts[name]
         for own, variable in part.weights().items():
-            array = variable.numpy()
-            turned = np.ascontiguousarray(array.T) if part.turned(own) else array
-            state[_joined(module, own)] = turned
+            array = part.theirs(own, variable.numpy())
+            state[_joined(module, own)] = np.ascontiguousarray(array)
         if "running_mean" in part.weights():
             state[_joined(module, _COUNT)] = np.array(0, np.int64)
     return state
@@ -302,5 +318,5 @@ def _checked(
     found = []
     for name, variable in part.weights().items():
         array = arrays[_joined(module, name)]
-        found.append((variable, array.T if part.turned(name) else array))
+        found.append((variable, part.ours(name, array)))
     return found

@@ -1,4 +1,4 @@
-"""Layers that make other samples of those given; all of it only in training."""
+"""Layers that mix samples with each other, and their targets alike; all of it only in training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import dtypes, ops
-from chainrule.errors import ArgumentError, DTypeError, GraphError
+from chainrule.errors import ArgumentError, DTypeError, GraphError, MissingMethodError
 from chainrule.graph import Value, scope
 from chainrule.graph.symbol import is_symbolic
 from chainrule.layers.regularization import _Random
@@ -35,7 +35,96 @@ class Mixing:
         return ops.add(other, ops.multiply(share, ops.subtract(x, other)))
 
 
-class MixUp(_Random):
+class _Mixer(_Random):
+    """A layer that mixes samples with each other, and has the step mix their targets alike."""
+
+    def __init__(
+        self, seed: int | None = None, data_format: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(seed=seed, **options)
+        if data_format not in (None, "channels_last", "channels_first"):
+            raise ArgumentError(
+                f"data_format is {data_format!r}; expected 'channels_last' or 'channels_first'"
+            )
+        self.data_format = data_format
+
+    def mixed(self, parts: list[Value]) -> tuple[list[Value], Mixing] | None:
+        """Return samples mixed, and how whatever belongs to them is; ``None`` for not at all."""
+        raise MissingMethodError(f"{type(self).__name__} has no mixed")
+
+    def __call__(  # type: ignore[override]
+        self, inputs: Any, training: bool | None = None
+    ) -> Any:
+        """Return the inputs mixed; with ``{"images": x, "labels": y}`` both, unless told not to."""
+        if not isinstance(inputs, Mapping) or "images" not in inputs or is_symbolic(inputs):
+            return super().__call__(inputs, training=training)
+        given = {name: self._mixable(name, part) for name, part in inputs.items()}
+        with self.alone():
+            found = None if training is False else self.mixed([given["images"]])
+        if found is None:
+            return given
+        (images,), mixing = found
+        rest = {name: mixing(part) for name, part in given.items() if name != "images"}
+        return {**given, **rest, "images": images}
+
+    def _mixable(self, name: str, given: Any) -> Value:
+        """Return images or labels as floats."""
+        kind = type(self).__name__
+        if name not in ("images", "labels"):
+            raise ArgumentError(f"{kind} mixes 'images' and 'labels', not {name!r}")
+        value = ops.as_value(given)
+        if name == "labels" and value.ndim == 1 and not dtypes.is_float(value.dtype):
+            raise ArgumentError(
+                "class numbers cannot be mixed: pass labels as one-hot vectors [n, k], "
+                "e.g. by utils.to_categorical"
+            )
+        return value if dtypes.is_float(value.dtype) else ops.cast(value, self.dtype)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Return the inputs mixed, or as they are."""
+        if not training:
+            return x
+        many = isinstance(x, list | tuple)
+        found = self.mixed(list(x) if many else [x])
+        if found is None:
+            return x
+        parts, mixing = found
+        self._announce(mixing)
+        return type(x)(parts) if many else parts[0]
+
+    def _announce(self, mixing: Mixing) -> None:
+        """Leave word for the step of how targets are mixed."""
+        kind = type(self).__name__
+        if not scope.noted(MIXES):
+            raise GraphError(
+                f"{self.label} mixes targets with the samples, which fit does for the loss given "
+                "to compile.\n"
+                "  fix: with a loop, train_step or compute_loss of your own take it out of the "
+                'model, and call it with {"images": x, "labels": y}'
+            )
+        if scope.noted(MIXED):
+            raise GraphError(
+                f"{self.label}: the samples of this step are mixed already.\n"
+                f"  fix: use one {kind} in a model; give MixUp a list to mix several inputs"
+            )
+        scope.note(MIXED, mixing)
+
+    def floats(self, part: Value) -> Value:
+        """Return the samples; raises for whole numbers."""
+        if not dtypes.is_float(part.dtype):
+            kind = type(self).__name__
+            raise DTypeError(
+                f"whole numbers ({part.dtype}) cannot be mixed: put {kind} behind the layer "
+                "that makes floats of them"
+            )
+        return part
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this layer again."""
+        return {**super().get_config(), "data_format": self.data_format}
+
+
+class MixUp(_Mixer):
     """``x'[n] = s[n] x[n] + (1 - s[n]) x[p[n]]``, the targets likewise, s from Beta(alpha, alpha).
 
     As a layer of a model, usually its first, it mixes samples in training and lets all pass
@@ -102,88 +191,40 @@ class MixUp(_Random):
         seed: int | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(seed=seed, **options)
+        super().__init__(seed=seed, data_format=data_format, **options)
         if not (isinstance(alpha, int | float) and 0 <= alpha < float("inf")):
             raise ArgumentError(f"alpha is {alpha!r}; expected a number of at least 0")
-        if data_format not in (None, "channels_last", "channels_first"):
-            raise ArgumentError(
-                f"data_format is {data_format!r}; expected 'channels_last' or 'channels_first'"
-            )
-        self.alpha, self.data_format = float(alpha), data_format
+        self.alpha = float(alpha)
 
     def detail(self) -> str:
         """Return alpha."""
         return f"alpha {self.alpha:g}"
 
-    def __call__(  # type: ignore[override]
-        self, inputs: Any, training: bool | None = None
-    ) -> Any:
-        """Return the inputs mixed; with ``{"images": x, "labels": y}`` both, unless told not to."""
-        if not isinstance(inputs, Mapping) or "images" not in inputs or is_symbolic(inputs):
-            return super().__call__(inputs, training=training)
-        given = {name: self._mixable(name, part) for name, part in inputs.items()}
-        if training is False or self.alpha == 0:
-            return given
-        mixing = self._drawn(given["images"])
-        return {name: mixing(part) for name, part in given.items()}
-
-    def _mixable(self, name: str, given: Any) -> Value:
-        """Return images or labels as floats."""
-        if name not in ("images", "labels"):
-            raise ArgumentError(f"MixUp mixes 'images' and 'labels', not {name!r}")
-        value = ops.as_value(given)
-        if name == "labels" and value.ndim == 1 and not dtypes.is_float(value.dtype):
-            raise ArgumentError(
-                "class numbers cannot be mixed: pass labels as one-hot vectors [n, k], "
-                "e.g. by utils.to_categorical"
-            )
-        return value if dtypes.is_float(value.dtype) else ops.cast(value, self.dtype)
-
-    def call(self, x: Any, training: bool = False) -> Any:
-        """Return the inputs mixed, or as they are."""
-        if not training or self.alpha == 0:
-            return x
-        if not scope.noted(MIXES):
-            raise GraphError(
-                f"{self.label} mixes targets with the samples, which fit does for the loss given "
-                "to compile.\n"
-                "  fix: with a loop, train_step or compute_loss of your own take it out of the "
-                'model, and call it with {"images": x, "labels": y}'
-            )
-        if scope.noted(MIXED):
-            raise GraphError(
-                f"{self.label}: the samples of this step are mixed already.\n"
-                "  fix: use one MixUp in a model; give it a list to mix several inputs"
-            )
-        parts = x if isinstance(x, list | tuple) else [x]
-        for part in parts:
-            if not dtypes.is_float(part.dtype):
-                raise DTypeError(
-                    f"whole numbers ({part.dtype}) cannot be mixed: put MixUp behind the layer "
-                    "that makes floats of them"
-                )
+    def mixed(self, parts: list[Value]) -> tuple[list[Value], Mixing] | None:
+        """Return the samples of all inputs mixed, and how."""
+        if self.alpha == 0:
+            return None
         mixing = self._drawn(parts[0])
-        scope.note(MIXED, mixing)
-        mixed = [mixing(part) for part in parts]
-        return type(x)(mixed) if isinstance(x, list | tuple) else mixed[0]
+        return [mixing(self.floats(part)) for part in parts], mixing
 
     def _drawn(self, x: Value) -> Mixing:
         """Return how the rows of x are mixed."""
-
-        def numbers(shape: tuple[int, ...], dtype: str) -> Value:
-            drawn: Value = ops.random.uniform(shape, dtype="float64")  # finer than that of x
-            return drawn
-
-        drawn = self.draw(numbers, x, (3, x.shape[0]))
+        drawn = self.draw(wide, x, (3, x.shape[0]))
         share = symmetric_beta(drawn[0], drawn[1], self.alpha)
         return Mixing(ops.maximum(share, 1.0 - share), ops.argsort(drawn[2]))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
-        return {**super().get_config(), "alpha": self.alpha, "data_format": self.data_format}
+        return {**super().get_config(), "alpha": self.alpha}
 
 
-def symmetric_beta(u: Value, v: Value, alpha: float) -> Value:
+def wide(shape: tuple[int, ...], dtype: str) -> Value:
+    """Return uniform numbers in float64, finer than those of x, for shares and partners."""
+    drawn: Value = ops.random.uniform(shape, dtype="float64")
+    return drawn
+
+
+def symmetric_beta(u: Value, v: Value, alpha: float | Value) -> Value:
     """Return numbers from Beta(alpha, alpha), from two that are uniform in [0, 1) each.
 
     ``1/2 + 1/2 * t / sqrt(2 alpha + t^2)``, t of Student's distribution with 2 alpha degrees of

@@ -28,9 +28,10 @@ _taken: Counter[str] = Counter()
 
 
 def _automatic(cls: type) -> str:
-    """Return ``dense``, ``dense_1``, ... for the layers of a class in the order they are made."""
-    base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
-    return numbered(re.sub(r"(?<=[A-Z])(?=[A-Z][a-z])", "_", base))
+    """Return ``dense``, ``dense_1``, ... for the layers of a class in the order they are made: the
+    names that Keras gives them."""
+    base = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", cls.__name__)
+    return numbered(re.sub(r"([a-z])([A-Z])", r"\1_\2", base).lower())
 
 
 def numbered(base: str) -> str:

@@ -334,3 +334,46 @@ class Reshape(Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
         return {**super().get_config(), "target_shape": list(self.target_shape)}
+
+
+class Permute(Layer):
+    """``y = x with the axes of each sample in another order``.
+
+    Parameters
+    ----------
+    dims : sequence of int
+        Axis i of y is axis ``dims[i - 1]`` of x; they count from 1, the batch's being 0, and each
+        stands there once.
+    **options
+        See `Layer`.
+
+    Raises
+    ------
+    ArgumentError
+        For axes that are not 1, 2, ..., each once.
+    ShapeError
+        For samples of another number of axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule.layers import Permute
+    >>> Permute((3, 1, 2))(np.zeros((8, 28, 30, 3))).shape
+    (8, 3, 28, 30)
+    """
+
+    def __init__(self, dims: Sequence[int], **options: Any) -> None:
+        super().__init__(**options)
+        self.dims = tuple(dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ArgumentError(f"dims is {dims!r}; expected the axes 1, 2, ..., each once")
+
+    def call(self, x: Value, training: bool = False) -> Value:
+        """Return x with its axes in the other order."""
+        if x.ndim != len(self.dims) + 1:
+            raise ShapeError(f"a sample has {x.ndim - 1} axes, but dims is {self.dims}")
+        return ops.transpose(x, (0, *self.dims))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this layer again."""
+        return {**super().get_config(), "dims": list(self.dims)}

@@ -18,11 +18,13 @@ from chainrule.layers.norm_base import (
     checked_axis,
     from_rows,
     plain_axis,
+    with_last,
 )
 from chainrule.ops.normalization import (
     batch_normalize,
     column_moments,
     normalize_columns,
+    normalize_groups,
     normalize_rows,
 )
 
@@ -49,6 +51,8 @@ class BatchNormalization(_Normalizing):
         Whether there is a beta, a gamma.
     moving_mean_initializer, moving_variance_initializer : default "zeros" and "ones"
         See `chainrule.initializers`.
+    synchronized : bool, default False
+        Says nothing here: mean and variance are those of the whole batch, whoever computes them.
     **options
         `beta_initializer` ("zeros"), `gamma_initializer` ("ones"), `beta_regularizer`,
         `gamma_regularizer`, `beta_constraint`, `gamma_constraint`, and those of `Layer`.
@@ -83,6 +87,7 @@ class BatchNormalization(_Normalizing):
         *,
         moving_mean_initializer: Any = "zeros",
         moving_variance_initializer: Any = "ones",
+        synchronized: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(epsilon=epsilon, center=center, scale=scale, **options)
@@ -90,7 +95,7 @@ class BatchNormalization(_Normalizing):
             raise ArgumentError(f"axis is {axis!r}; expected a whole number")
         if not (isinstance(momentum, int | float) and 0 <= momentum <= 1):
             raise ArgumentError(f"momentum is {momentum!r}; expected a number in [0, 1]")
-        self.axis, self.momentum = axis, float(momentum)
+        self.axis, self.momentum, self.synchronized = axis, float(momentum), bool(synchronized)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
 
@@ -109,17 +114,18 @@ class BatchNormalization(_Normalizing):
     def call(self, x: Value, training: bool = False) -> Value:
         """Return the normalized x; in training the moving mean and variance are recorded."""
         x = ops.cast(x, self.dtype)
-        check_sizes(x, axes_of(self.axis, x.shape), self.moving_mean.shape)
-        flat, order = as_rows(x, axes_of(self.axis, x.shape))
-        gamma, beta = self._affine(flat.shape[1])
+        (axis,) = axes = axes_of(self.axis, x.shape)
+        check_sizes(x, axes, self.moving_mean.shape)
+        moved, order = with_last(x, axis)
+        gamma, beta = self._affine(moved.shape[-1])
         if training and self.trainable:
-            mean, variance = column_moments(flat)
+            mean, variance = column_moments(moved)
             self._follow(self.moving_mean, mean)
             self._follow(self.moving_variance, variance)
-            y = batch_normalize(flat, mean, variance, gamma, beta, epsilon=self.epsilon)
+            y = batch_normalize(moved, mean, variance, gamma, beta, epsilon=self.epsilon)
         else:
             mean, variance = scope.current(self.moving_mean), scope.current(self.moving_variance)
-            y = normalize_columns(flat, mean, variance, gamma, beta, epsilon=self.epsilon)
+            y = normalize_columns(moved, mean, variance, gamma, beta, epsilon=self.epsilon)
         return from_rows(y, x, order)
 
     def _follow(self, moving: Variable, batch: Value) -> None:
@@ -134,6 +140,7 @@ class BatchNormalization(_Normalizing):
             "momentum": self.momentum,
             "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
             "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
+            "synchronized": self.synchronized,
         }
 
 
@@ -292,16 +299,22 @@ class GroupNormalization(_Normalizing):
         x = ops.cast(x, self.dtype)
         axes = axes_of(self.axis, x.shape)
         check_sizes(x, axes, self._shape)
-        (channels,) = self._shape
-        order = (0, axes[0], *(i for i in range(1, x.ndim) if i != axes[0]))
-        moved = x if order == tuple(range(x.ndim)) else ops.transpose(x, order)
-        groups = channels if self.groups == -1 else self.groups
+        groups = self._shape[0] if self.groups == -1 else self.groups
+        if axes[0] == 1:
+            return self._of_first_channels(x, groups)
+        moved, order = with_last(x, axes[0])
+        gamma, beta = self._affine(self._shape[0])
+        y = normalize_groups(moved, gamma, beta, groups=max(groups, 1), epsilon=self.epsilon)
+        return from_rows(y, x, order)
+
+    def _of_first_channels(self, x: Value, groups: int) -> Value:
+        """Return the normalized x where a group is one run of memory."""
         rows = x.shape[0] * groups
-        flat = ops.reshape(moved, (rows, math.prod(x.shape[1:]) // max(groups, 1)))
+        flat = ops.reshape(x, (rows, math.prod(x.shape[1:]) // max(groups, 1)))
         one, zero = (full((flat.shape[1],), self.dtype) for full in (ops.ones, ops.zeros))
         y = normalize_rows(flat, one, zero, epsilon=self.epsilon, center=True)
-        y = from_rows(y, x, order)
-        form = [channels if i == axes[0] else 1 for i in range(x.ndim)]
+        y = ops.reshape(y, x.shape)
+        form = [self._shape[0], *(1 for _ in x.shape[2:])]
         y = y if self.gamma is None else ops.multiply(y, ops.reshape(self.gamma, form))
         return y if self.beta is None else ops.add(y, ops.reshape(self.beta, form))
 

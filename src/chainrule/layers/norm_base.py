@@ -41,6 +41,12 @@ def plain_axis(axis: Axis) -> Any:
     return axis if isinstance(axis, int) else list(axis)
 
 
+def with_last(x: Value, axis: int) -> tuple[Value, tuple[int, ...]]:
+    """Return x with `axis` as its last, and the order in which its axes now stand."""
+    order = (*(i for i in range(x.ndim) if i != axis), axis)
+    return (x if axis == x.ndim - 1 else ops.transpose(x, order)), order
+
+
 def as_rows(x: Value, axes: Sequence[int]) -> tuple[Value, tuple[int, ...]]:
     """Return x as rows of the elements along `axes`, and the order in which its axes now stand."""
     order = (*(i for i in range(x.ndim) if i not in axes), *axes)

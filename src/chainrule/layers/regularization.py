@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,18 +24,37 @@ class _Random(Layer):
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
             raise ArgumentError(f"seed is {seed!r}; expected a whole number or None")
         self.seed = seed
+        self._alone = itertools.count()
 
-    def draw(self, kind: Any, x: Value, shape: Sequence[int] | None = None) -> Value:
-        """Return random numbers of this shape, by default that of x."""
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let what is drawn inside, for a call on arrays outside of any step, be the next of the
+        layer's seed, if it has one: the same for every layer of this seed."""
+        if self.seed is None or not scope.idle():
+            yield
+            return
+        key = constant(np.array([self.seed, next(self._alone)], np.int64))
+        with scope.tracing(key, True):
+            yield
+
+    def draw(
+        self, kind: Any, x: Value, shape: Sequence[int] | None = None, number: int = 0
+    ) -> Value:
+        """Return random numbers of this shape, by default that of x.
+
+        A layer that draws several times in a call numbers what it draws, from 0.
+        """
         wanted = x.shape if shape is None else tuple(shape)
         if self.seed is None:
             drawn: Value = kind(wanted, dtype=x.dtype)
             return drawn
         # The step counter still comes from the trace, so that each step draws others.
         key = scope.random_key()
-        step = key[1:] if key.constant is None else constant(np.zeros(1, np.int64))
+        step = key[1:] if key.constant is None else constant(key.constant[1:])
         own = ops.concatenate([constant(np.array([self.seed], np.int64)), step], axis=0)
         with scope.tracing(own, True):
+            for _ in range(number):
+                scope.next_stream()
             seeded: Value = kind(wanted, dtype=x.dtype)
             return seeded
 

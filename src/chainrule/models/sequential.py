@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.data.arrays import as_array
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError
-from chainrule.graph import Value
+from chainrule.graph import Value, scope
 from chainrule.graph.symbol import Symbol, is_symbolic
 from chainrule.layers import InputLayer, Layer, deserialize, serialize, sharing
 from chainrule.layers.symbolic import connect
@@ -154,6 +154,10 @@ class Sequential(Model):
         self, inputs: Any = None, *more: Any, training: bool | None = None, **named: Any
     ) -> Any:
         """Return what the last layer puts out for values, or for arrays as users have them."""
+        if training is not False and self._augments() and not is_symbolic(inputs):
+            for layer in self._stack:
+                inputs = layer(inputs, training=True)
+            return inputs
         known = None if more or named else self._calls.again(inputs, training)
         if known is not None:
             return known
@@ -168,6 +172,12 @@ class Sequential(Model):
         for layer in self._stack[len(self._host()) :]:
             inputs = layer(inputs, training=training)
         return inputs
+
+    def _augments(self) -> bool:
+        """Return whether it is called by itself, and is nothing but layers that change images."""
+        if not any(getattr(layer, "augments", False) for layer in self._stack):
+            return False
+        return scope.idle() and not scope.path() and not self.variables
 
     def _host(self) -> list[Layer]:
         """Return the first layers that run on arrays before the step: look-ups of text."""

@@ -6,7 +6,18 @@ primitives stand in the modules of this package.
 
 from types import SimpleNamespace
 
-from chainrule.ops import draws, fused, normalization, operators, symbolic, update
+from chainrule.ops import (
+    conv_fused,
+    conv_pool,
+    draws,
+    fused,
+    normalization,
+    operators,
+    resizing,
+    symbolic,
+    update,
+    warp,
+)
 
 # Several names a line, for the length of this list.
 # fmt: off
@@ -26,6 +37,7 @@ from chainrule.ops.compare import (
 from chainrule.ops.convert import as_value, broadcast_to, cast, convert_to_numpy
 from chainrule.ops.convert import as_value as array
 from chainrule.ops.convert import as_value as convert_to_tensor
+from chainrule.ops.convolutions import conv, conv_transpose, depthwise_conv, separable_conv
 from chainrule.ops.creation import (
     arange, eye, full, full_like, identity, linspace, meshgrid, ones, ones_like, tri, zeros,
     zeros_like,
@@ -45,6 +57,9 @@ from chainrule.ops.joins import (
 from chainrule.ops.matrices import diag, diagonal, trace, tril, triu
 from chainrule.ops.orders import (
     argsort, cumprod, cumsum, diff, in_top_k, log_softmax, logsumexp, softmax, sort, top_k,
+)
+from chainrule.ops.pooling import (
+    adaptive_average_pool, adaptive_max_pool, average_pool, max_pool,
 )
 from chainrule.ops.products import dense, dot, inner, matmul, outer, tensordot, vdot
 from chainrule.ops.reductions import (
@@ -72,11 +87,16 @@ random = SimpleNamespace(
     randint=draws.randint,
     categorical=draws.categorical,
 )
+_images = {"image.resize": resizing.resize}
+symbolic.install(_images, list(_images))
+image = SimpleNamespace(resize=_images["image.resize"])
 operators.install()
 
 __all__ = [
     "abs",
     "absolute",
+    "adaptive_average_pool",
+    "adaptive_max_pool",
     "add",
     "all",
     "amax",
@@ -89,12 +109,15 @@ __all__ = [
     "array",
     "as_value",
     "average",
+    "average_pool",
     "broadcast_to",
     "cast",
     "ceil",
     "celu",
     "clip",
     "concatenate",
+    "conv",
+    "conv_transpose",
     "convert_to_numpy",
     "convert_to_tensor",
     "cos",
@@ -102,6 +125,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "dense",
+    "depthwise_conv",
     "diag",
     "diagonal",
     "diff",
@@ -135,6 +159,7 @@ __all__ = [
     "hard_tanh",
     "hstack",
     "identity",
+    "image",
     "in_top_k",
     "inner",
     "isclose",
@@ -159,6 +184,7 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "median",
@@ -202,6 +228,7 @@ __all__ = [
     "segment_sum",
     "select",
     "selu",
+    "separable_conv",
     "shape",
     "sigmoid",
     "sign",
@@ -251,6 +278,7 @@ __all__ = [
     "var",
     "vdot",
     "vstack",
+    "warp",
     "where",
     "zeros",
     "zeros_like",

@@ -9,7 +9,7 @@ from chainrule.graph import Node, Value, Variable
 from chainrule.plan import tiles
 from chainrule.plan.limit import Limit, fitting
 from chainrule.plan.memory import Interval, pack
-from chainrule.plan.passes import PASSES, apply
+from chainrule.plan.passes import PASSES
 from chainrule.plan.plan import (
     Call,
     Operand,
@@ -20,6 +20,7 @@ from chainrule.plan.plan import (
     nbytes,
 )
 from chainrule.plan.recompute import Staged, in_stages
+from chainrule.plan.rewriting import apply
 from chainrule.plan.schedule import (
     Loop,
     Schedule,

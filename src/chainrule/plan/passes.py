@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.dtypes import Array
 from chainrule.graph import Node, Value, expand, ordered, registry, renewed
 from chainrule.graph.primitive import run_body
+from chainrule.plan.conv_passes import (
+    fuse_conv,
+    fuse_conv_pool,
+    scatter_few_channels,
+    split_kernel_gradients,
+    widen_few_filters,
+)
+from chainrule.plan.norm_passes import fuse_norm, split_columns
+from chainrule.plan.pool_passes import relu_after_pool, sum_before_spreading
+from chainrule.plan.rewriting import Outputs, apply, fuse, is_made_by, rewrite
 
-Outputs = Sequence[Value]
-Rule = Callable[[Node, tuple[Value, ...]], Outputs | None]
 Pass = Callable[[list[Value]], list[Value]]
 
 _FOLD_LIMIT = 4096  # elements: larger constants cost more memory than computing them costs time
-
-
-def rewrite(outputs: list[Value], rule: Rule) -> list[Value]:
-    """Return the outputs of the graph in which `rule` may have replaced nodes, arguments first."""
-    new: dict[Value, Value] = {}
-    for node in ordered(outputs):
-        arguments = tuple(new.get(a, a) for a in node.arguments)
-        replaced = rule(node, arguments)
-        if replaced is None and arguments != node.arguments:
-            replaced = renewed(node, arguments)
-        if replaced is not None:
-            new.update(zip(node.outputs, replaced, strict=True))
-    return [new.get(y, y) for y in outputs]
-
-
-def apply(
-    name: str, arguments: Sequence[Value], attributes: Any, path: tuple[str, ...] = ()
-) -> Outputs:
-    """Return the outputs of a new node that stands at `path`."""
-    result = registry()[name].apply(arguments, dict(attributes))
-    outputs: Outputs = result if isinstance(result, tuple) else (result,)
-    if outputs[0].node is not None:
-        outputs[0].node.path = path
-    return outputs
 
 
 def merge_equal(outputs: list[Value]) -> list[Value]:
@@ -99,6 +82,9 @@ def _simpler(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
     )
     if neutral:
         return (x,)
+    if name == "transpose" and x.node is not None and x.node.op.name == "transpose":
+        axes = tuple(x.node.attributes["axes"][a] for a in attributes["axes"])
+        return apply("transpose", x.node.arguments, {"axes": axes}, node.path)
     if name == "reshape" and x.node is not None and x.node.op.name == "reshape":
         return apply("reshape", x.node.arguments, attributes, node.path)
     if name == "broadcast" and x.constant is not None and x.size == 1 and "fill" in registry():
@@ -129,39 +115,17 @@ def _constant_fill(value: Value) -> float | None:
 def fuse_dense(outputs: list[Value]) -> list[Value]:
     """Join ``matmul + bias`` and a following activation into `dense`, where nothing else reads
     the values in between."""
-    for rule in (_with_bias, _with_activation):
-        uses = Counter(a for node in ordered(outputs) for a in node.arguments)
-        uses.update(outputs)
-        outputs = _fuse(outputs, uses, rule)
-    return outputs
-
-
-def _fuse(outputs: list[Value], uses: Counter[Value], rule: Any) -> list[Value]:
-    single = {v for v, n in uses.items() if n == 1}
-    new: dict[Value, Value] = {}
-
-    def apply_rule(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
-        inner = [a for a, old in zip(arguments, node.arguments, strict=True) if old in single]
-        result: Outputs | None = rule(node, arguments, inner)
-        if result is not None:
-            new.update(zip(node.outputs, result, strict=True))
-        return result
-
-    return rewrite(outputs, apply_rule)
-
-
-def _is(value: Value, name: str) -> bool:
-    return value.node is not None and value.node.op.name == name
+    return fuse(fuse(outputs, _with_bias), _with_activation)
 
 
 def _with_bias(node: Node, arguments: tuple[Value, ...], inner: list[Value]) -> Outputs | None:
     if node.op.name != "add":
         return None
     for y, b in (arguments, arguments[::-1]):
-        if y not in inner or y.node is None or b.node is None or not _is(y, "matmul"):
+        if y not in inner or y.node is None or b.node is None or not is_made_by(y, "matmul"):
             continue
         plain = not (y.node.attributes["transpose_x"] or y.node.attributes["transpose_w"])
-        row = _is(b, "broadcast") and tuple(b.node.attributes["axes"]) == (1,)
+        row = is_made_by(b, "broadcast") and tuple(b.node.attributes["axes"]) == (1,)
         if plain and row:
             operands = (*y.node.arguments, b.node.arguments[0])
             return apply("dense", operands, {"activation": "linear"}, y.node.path)
@@ -297,7 +261,17 @@ PASSES: tuple[Pass, ...] = (
     sum_squares,
     fold_constants,
     simplify,
+    relu_after_pool,
+    sum_before_spreading,
     fuse_dense,
+    fuse_norm,
+    fuse_conv,
     merge_equal,
     split_dense,
+    split_columns,
+    fuse_conv_pool,
+    widen_few_filters,
+    scatter_few_channels,
+    split_kernel_gradients,
+    simplify,
 )

@@ -78,7 +78,11 @@ def schedule(
             result[loop.phase].append(loop)
         loop.nodes.append(node)
         loop_of[node] = loop
-    return Schedule([p for p in result if p], loop_of, copies)
+    phases = [p for p in result if p]  # none may be left of what `_sink` moved
+    for number, parts in enumerate(phases):
+        for loop in parts:
+            loop.phase = number
+    return Schedule(phases, loop_of, copies)
 
 
 def _runs(node: Node, copies: set[Node]) -> bool:

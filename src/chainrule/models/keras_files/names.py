@@ -7,12 +7,24 @@ from typing import Any
 # Layers whose arguments are the same. Look-ups are not among them: theirs need TensorFlow.
 LAYERS = frozenset(
     (
-        "Activation", "ActivityRegularization", "Add", "AlphaDropout", "Average",
-        "BatchNormalization", "CategoryEncoding", "Concatenate", "Dense", "Dot", "Dropout",
-        "Flatten", "GaussianDropout", "GaussianNoise", "GroupNormalization", "InputLayer",
-        "LayerNormalization", "Maximum", "Minimum", "Multiply", "Normalization",
-        "RMSNormalization", "Rescaling", "Reshape", "SpatialDropout1D", "SpatialDropout2D",
-        "SpatialDropout3D", "Subtract", "UnitNormalization",
+        "Activation", "ActivityRegularization", "AdaptiveAveragePooling1D",
+        "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
+        "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AlphaDropout", "AutoContrast",
+        "Average", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "BatchNormalization",
+        "CategoryEncoding", "CenterCrop", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D",
+        "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Cropping1D", "Cropping2D", "Cropping3D",
+        "CutMix", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dot", "Dropout", "Flatten",
+        "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+        "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
+        "GroupNormalization", "InputLayer", "LayerNormalization", "MaxPooling1D", "MaxPooling2D",
+        "MaxPooling3D", "Maximum", "Minimum", "MixUp", "Multiply", "Normalization", "Permute",
+        "RMSNormalization", "RandomBrightness", "RandomColorJitter", "RandomContrast", "RandomCrop",
+        "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
+        "RandomInvert", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomShear",
+        "RandomTranslation", "RandomZoom", "Rescaling", "Reshape", "Resizing", "SeparableConv1D",
+        "SeparableConv2D", "Solarization", "SpatialDropout1D", "SpatialDropout2D",
+        "SpatialDropout3D", "Subtract", "UnitNormalization", "UpSampling1D", "UpSampling2D",
+        "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
     )
 )  # fmt: skip
 
@@ -29,9 +41,13 @@ THEIRS_ALONE: dict[str, tuple[Any, ...]] = {
     "batch_shape": (),
     "build_input_shape": (),
     "data_format": (None, "channels_last"),
+    "groups": (1,),
     "input_axes": (None,),
     "input_shape": (),
     "invert": (False,),
+    "kernel_constraint": (None,),
+    "kernel_initializer": (),
+    "kernel_regularizer": (None,),
     "lora_rank": (None,),
     "optional": (False,),
     "output_axes": (None,),
@@ -42,7 +58,6 @@ THEIRS_ALONE: dict[str, tuple[Any, ...]] = {
     "renorm_momentum": (0.99, None),
     "sparse": (False, None),
     "supports_masking": (True, False),
-    "synchronized": (False,),
 }
 
 # The modules in which the rules that layers are given stand, by the ends of the arguments' names.

@@ -1,0 +1,220 @@
+// Pooling of images [n, *space, c]: the greatest of each window with its place, or the sum, and the
+// two maps back. Sums run over windows or places in a fixed order, whatever the tile; maps back
+// visit the cells, so that each element is written once and nothing is cleared first.
+#include "pool_pairs.h"
+
+namespace chainrule::CHAINRULE_ISA {
+namespace {
+
+// The greatest so far and the number of its place; the first stays where two are equal or NaN.
+template <typename T>
+struct Greatest {
+  Vec<T> value;
+  Numbers<T> number;
+
+  void meet(Vec<T> x, Numbers<T> its) noexcept {
+#if defined(__AVX512F__)
+    // Masks that are joined as vectors would leave the mask registers and come back.
+    if constexpr (sizeof(T) == 4) {
+      const auto a = (__m512)value, b = (__m512)x;
+      const __mmask16 known = _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q);
+      const __mmask16 greater = _mm512_mask_cmp_ps_mask(known, b, a, _CMP_NLE_UQ);
+      value = (Vec<T>)_mm512_mask_mov_ps(a, greater, b);
+      number = (Numbers<T>)_mm512_mask_mov_epi32((__m512i)number, greater, (__m512i)its);
+    } else {
+      const auto a = (__m512d)value, b = (__m512d)x;
+      const __mmask8 known = _mm512_cmp_pd_mask(a, a, _CMP_ORD_Q);
+      const __mmask8 greater = _mm512_mask_cmp_pd_mask(known, b, a, _CMP_NLE_UQ);
+      value = (Vec<T>)_mm512_mask_mov_pd(a, greater, b);
+      number = (Numbers<T>)_mm512_mask_mov_epi64((__m512i)number, greater, (__m512i)its);
+    }
+#else
+    const auto greater = ~(x <= value) & (value == value);
+    value = select<T>(greater, x, value);
+    number = greater ? its : number;
+#endif
+  }
+};
+
+// As a tournament, which need not wait for itself as a chain does.
+template <typename T>
+void max_of_pairs(const Form& f, int64_t samples, const T* x, T* y, uint8_t* place) noexcept {
+  each_pair<T>(f, samples, x, [=](auto at, int64_t i, Sides<T> upper, Sides<T> lower) {
+    Greatest<T> first{upper.left, splat_number<T>(0)}, second{lower.left, splat_number<T>(2)};
+    first.meet(upper.right, splat_number<T>(1));
+    second.meet(lower.right, splat_number<T>(3));
+    first.meet(second.value, second.number);
+    at.store(y + i, first.value);
+    store_numbers(at, place + i, first.number);
+  });
+}
+
+template <typename Place>
+struct MaxPool {
+  template <typename T>
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const Form f = form_of(call);
+    const int64_t samples = tile.end - tile.begin;
+    const T* x = argument<T>(tile, 0);
+    T* y = output<T>(call, tile, 0);
+    Place* place = output<Place>(call, tile, 1);
+    if constexpr (std::is_same_v<Place, uint8_t>) {
+      if (is_pairs(f)) return max_of_pairs<T>(f, samples, x, y, place);
+    }
+    each_window<T>(f, samples, [=, &f](const Window& w) {
+      const int64_t cell = (w.span[0].begin * f.size[1] + w.span[1].begin) * f.size[2];
+      const int64_t first = w.start + (cell + w.span[2].begin) * f.c;
+      const int64_t row = w.span[0].begin * f.window[1] + w.span[1].begin;
+      const Numbers<T> number = splat_number<T>(row * f.window[2] + w.span[2].begin);
+      each_of<T>(w.count, w.spill, [=, &f, &w](auto at, int64_t c) {
+        Greatest<T> best{at.load(x + first + c), number};
+        each_place(f, w, [&](int64_t element, int64_t its) {
+          best.meet(at.load(x + element + c), splat_number<T>(its));
+        });
+        at.store(y + w.pooled + c, best.value);
+        store_numbers(at, place + w.pooled + c, best.number);
+      });
+    });
+  }
+};
+
+template <typename Place>
+struct MaxPoolTake {
+  template <typename T>
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const Form f = form_of(call);
+    const T* h = argument<T>(tile, 0);
+    const Place* place = argument<Place>(tile, 1);
+    T* g = output<T>(call, tile);
+    each_window<T>(f, tile.end - tile.begin, [=, &f](const Window& w) {
+      each_of<T>(w.count, w.spill, [=, &f, &w](auto at, int64_t c) {
+        const Numbers<T> mine = load_numbers(at, place + w.pooled + c);
+        Vec<T> taken = {};
+        each_place(f, w, [&](int64_t element, int64_t its) {
+          taken = select<T>(mine == splat_number<T>(its), at.load(h + element + c), taken);
+        });
+        at.store(g + w.pooled + c, taken);
+      });
+    });
+  }
+};
+
+// Lines along the last axis have sums of their own, so that large windows do not lose digits.
+struct SumPool {
+  template <typename T>
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const Form f = form_of(call);
+    const T* x = argument<T>(tile, 0);
+    T* y = output<T>(call, tile);
+    if (is_pairs(f)) {
+      return each_pair<T>(f, tile.end - tile.begin, x,
+                          [=](auto at, int64_t i, Sides<T> upper, Sides<T> lower) {
+                            const Vec<T> sum = upper.left + upper.right;
+                            at.store(y + i, sum + (lower.left + lower.right));
+                          });
+    }
+    each_window<T>(f, tile.end - tile.begin, [=, &f](const Window& w) {
+      each_of<T>(w.count, w.spill, [=, &f, &w](auto at, int64_t c) {
+        Vec<T> total = {};
+        for (int64_t i = w.span[0].begin; i < w.span[0].end; ++i) {
+          Vec<T> plane = {};
+          for (int64_t j = w.span[1].begin; j < w.span[1].end; ++j) {
+            const T* row = x + w.start + (i * f.size[1] + j) * f.size[2] * f.c + c;
+            Vec<T> line = {};
+            for (int64_t k = w.span[2].begin; k < w.span[2].end; ++k)
+              line += at.load(row + k * f.c);
+            plane += line;
+          }
+          total += plane;
+        }
+        at.store(y + w.pooled + c, total);
+      });
+    });
+  }
+};
+
+template <typename T>
+void max_from_pairs(const Form& f, int64_t samples, const T* g, const uint8_t* place,
+                    T* dx) noexcept {
+  each_pair_back<T>(f, samples, dx, [=](auto at, int64_t i, int64_t row) {
+    const Vec<T> slope = at.load(g + i);
+    const Numbers<T> mine = load_numbers(at, place + i);
+    return Sides<T>{select<T>(mine == splat_number<T>(2 * row), slope, Vec<T>{}),
+                    select<T>(mine == splat_number<T>(2 * row + 1), slope, Vec<T>{})};
+  });
+}
+
+template <typename Place>
+struct MaxPoolGradient {
+  template <typename T>
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const Form f = form_of(call);
+    const int64_t samples = tile.end - tile.begin;
+    const T* g = argument<T>(tile, 0);
+    const Place* place = argument<Place>(tile, 1);
+    T* dx = output<T>(call, tile);
+    if constexpr (std::is_same_v<Place, uint8_t>) {
+      if (is_pairs(f)) return max_from_pairs<T>(f, samples, g, place, dx);
+    }
+    each_cell<T>(f, samples, dx, [=](auto at, int64_t i, int64_t number) {
+      const auto chosen = load_numbers(at, place + i) == splat_number<T>(number);
+      return select<T>(chosen, at.load(g + i), Vec<T>{});
+    });
+  }
+};
+
+struct SumPoolGradient {
+  template <typename T>
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const Form f = form_of(call);
+    const int64_t samples = tile.end - tile.begin;
+    const T* g = argument<T>(tile, 0);
+    T* dx = output<T>(call, tile);
+    if (is_pairs(f)) {
+      return each_pair_back<T>(f, samples, dx, [=](auto at, int64_t i, int64_t) {
+        const Vec<T> slope = at.load(g + i);
+        return Sides<T>{slope, slope};
+      });
+    }
+    each_cell<T>(f, samples, dx, [=](auto at, int64_t i, int64_t) { return at.load(g + i); });
+  }
+};
+
+// The kernel for the dtype of the places.
+template <template <typename> typename Loop>
+Kernel with_places(const Call& call, const Operand& place) {
+  switch (place.dtype) {
+    case DType::u8: return floats<Loop<uint8_t>>(call);
+    case DType::i32: return floats<Loop<int32_t>>(call);
+    default: return nullptr;
+  }
+}
+
+}  // namespace
+
+Kernel prepare_max_pool(Call& call) {
+  keep_form(call, call.operand[0], call.output());
+  return with_places<MaxPool>(call, call.output(1));
+}
+
+Kernel prepare_max_pool_take(Call& call) {
+  keep_form(call, call.operand[0], call.operand[1]);
+  return with_places<MaxPoolTake>(call, call.operand[1]);
+}
+
+Kernel prepare_max_pool_gradient(Call& call) {
+  keep_form(call, call.output(), call.operand[0]);
+  return with_places<MaxPoolGradient>(call, call.operand[1]);
+}
+
+Kernel prepare_sum_pool(Call& call) {
+  keep_form(call, call.operand[0], call.output());
+  return floats<SumPool>(call);
+}
+
+Kernel prepare_sum_pool_gradient(Call& call) {
+  keep_form(call, call.output(), call.operand[0]);
+  return floats<SumPoolGradient>(call);
+}
+
+}  // namespace chainrule::CHAINRULE_ISA

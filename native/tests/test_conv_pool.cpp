@@ -1,0 +1,156 @@
+// Convolutions joined with pooling, on each instruction set: the bits of the two operations apart,
+// in tiles of any size.
+#include "conv_problem.h"
+
+using namespace chainrule;
+using namespace chainrule::test;
+
+namespace {
+
+struct Pooling {
+  Shape window, strides, padding;
+
+  Shape out(const Shape& space) const {
+    Shape out;
+    for (size_t a = 0; a < space.size(); ++a) {
+      const int64_t room = space[a] + padding[2 * a] + padding[2 * a + 1] - window[a];
+      out.push_back(room < 0 ? 0 : room / strides[a] + 1);
+    }
+    return out;
+  }
+  // Whether each window has a cell.
+  bool sound(const Shape& space) const {
+    const Shape places = out(space);
+    for (size_t a = 0; a < space.size(); ++a) {
+      if (space[a] == 0 || (places[a] - 1) * strides[a] - padding[2 * a] >= space[a]) return false;
+    }
+    return true;
+  }
+};
+
+Pooling random_pooling(Random& random, const Shape& space) {
+  Pooling q;
+  do {
+    q = {};
+    const bool pairs = random.below(2) == 0, bare = random.below(2) == 0;
+    const bool wide = space.size() == 2 && random.below(8) == 0;  // numbers of more than a byte
+    for (size_t a = 0; a < space.size(); ++a) {
+      q.window.push_back(pairs ? 2 : wide ? 17 : 1 + random.below(4));
+      q.strides.push_back(pairs ? 2 : 1 + random.below(3));
+      for (int end = 0; end < 2; ++end)
+        q.padding.push_back(bare && !wide ? 0 : random.below(wide ? 9 : q.window.back()));
+    }
+  } while (!q.sound(space));
+  return q;
+}
+
+bool same(const Array& a, const Array& b) {
+  return a.guarded() && b.guarded() && a.dtype() == b.dtype() && a.shape() == b.shape() &&
+         std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.size() * size_of(a.dtype()))) == 0;
+}
+
+Invocation pool_call(const std::string& name, std::vector<Array*> arguments,
+                     std::vector<Array*> outputs, const Pooling& q) {
+  Invocation call{name, std::move(arguments), std::move(outputs)};
+  call.lists = {{"window", q.window}, {"strides", q.strides}, {"padding", q.padding}};
+  return call;
+}
+
+Invocation with_pooling(Invocation call, const Pooling& q) {
+  call.lists.emplace_back("window", q.window);
+  call.lists.emplace_back("pool_strides", q.strides);
+  call.lists.emplace_back("pool_padding", q.padding);
+  return call;
+}
+
+template <typename T>
+struct Check {
+  const KernelTable& table;
+  const Convolution& p;
+  const Pooling& q;
+  Random& random;
+  Shape space = p.out();
+  Shape pooled = Convolution::joined({p.n}, q.out(space), {p.m});
+  DType place_type = elements(q.window) > 256 ? DType::i32 : DType::u8;
+  Array x = drawn<T>(p.image(), random), place{place_type, pooled, random.below(3) * 4};
+
+  void forward(const std::string& activation) {
+    Array w = drawn<T>(p.weights(), random), b = drawn<T>({p.m}, random);
+    Array z(dtype_of<T>(), p.result()), want(dtype_of<T>(), pooled), where(place_type, pooled);
+    Invocation conv = conv_call("conv_bias", {&x, &w, &b}, {&z}, p, {1, 2});
+    conv.words = {{"activation", activation}};
+    CHECK(run_call(table, conv));
+    CHECK(run_call(table, pool_call("max_pool", {&z}, {&want, &where}, q)));
+    Array y(dtype_of<T>(), pooled, random.below(8) * static_cast<int64_t>(sizeof(T)));
+    conv.operation = "conv_pool";
+    conv.outputs = {&y, &place};
+    CHECK(same_in_tiles(table, with_pooling(conv, q)));
+    CHECK(same(y, want) && same(place, where));
+  }
+
+  // requires: places of the maxima.
+  void backward() {
+    Array g = drawn<T>(pooled, random), turned = drawn<T>(p.turned(), random);
+    Array slopes(dtype_of<T>(), p.result());
+    Invocation spread = pool_call("max_pool_gradient", {&g, &place}, {&slopes}, q);
+    spread.lists.emplace_back("size", space);
+    CHECK(run_call(table, spread));
+    transposed(g, slopes, turned);
+    if (p.n > 0) kernel_gradients(g, slopes, 1 + random.below(p.n + 1));
+  }
+
+  void transposed(Array& g, Array& slopes, Array& turned) {
+    Array want(dtype_of<T>(), p.image()), got(dtype_of<T>(), p.image());
+    Invocation conv = conv_call("conv_transpose", {&slopes, &turned}, {&want}, p, {1});
+    conv.lists.emplace_back("size", p.size);
+    CHECK(run_call(table, conv));
+    conv.operation = "unpooled_conv_transpose";
+    conv.arguments = {&g, &place, &turned};
+    conv.outputs = {&got};
+    conv.whole = {2};
+    conv.lists.emplace_back("space", space);
+    CHECK(same_in_tiles(table, with_pooling(conv, q)));
+    CHECK(same(got, want));
+  }
+
+  void kernel_gradients(Array& g, Array& slopes, int64_t parts) {
+    const Shape shape = {parts, elements(p.kernel) * p.c / p.groups, p.m};
+    Array want(dtype_of<T>(), shape), got(dtype_of<T>(), shape);
+    Invocation conv = conv_call("partial_kernel_gradients", {&x, &slopes}, {&want}, p, {0, 1});
+    conv.lists.emplace_back("kernel", p.kernel);
+    conv.numbers.emplace_back("parts", static_cast<double>(parts));
+    CHECK(run_call(table, conv));
+    conv.operation = "unpooled_kernel_gradients";
+    conv.arguments = {&x, &g, &place};
+    conv.outputs = {&got};
+    conv.whole = {0, 1, 2};
+    conv.lists.emplace_back("space", space);
+    CHECK(same_in_tiles(table, with_pooling(conv, q)));
+    CHECK(same(got, want));
+  }
+};
+
+template <typename T>
+void check_type(const KernelTable& table, uint64_t seed) {
+  static const char* const activations[] = {"linear", "relu", "tanh", "sigmoid"};
+  Random random(seed);
+  for (int i = 0; i < 150;) {
+    Convolution p = random_convolution(random);
+    if (i % 30 == 0) p = {{70, 60}, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 1, 9, 34, 1};
+    if (elements(p.out()) == 0) continue;
+    const Pooling q = random_pooling(random, p.out());
+    Check<T> check{table, p, q, random};
+    check.forward(activations[i++ % 4]);
+    check.backward();
+  }
+}
+
+}  // namespace
+
+int main() {
+  for_each_set([](const KernelTable& table) {
+    check_type<float>(table, 1);
+    check_type<double>(table, 2);
+  });
+  return check_result();
+}
