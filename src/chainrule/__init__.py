@@ -17,7 +17,8 @@ __all__ = ["Value", "Variable"]
 _MODULES = (
     "activations", "callbacks", "constraints", "data", "datasets", "dtypes", "errors",
     "executors", "graph", "initializers", "interop", "layers", "losses", "metrics", "models", "ops",
-    "optimizers", "plan", "regularizers", "saving", "seeding", "training", "tuning", "utils",
+    "optimizers", "plan", "preprocessing", "regularizers", "saving", "seeding", "training",
+    "tuning", "utils",
 )  # fmt: skip
 _NAMES = {
     "GradientTape": "chainrule.training.tape",

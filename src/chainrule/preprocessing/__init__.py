@@ -1,0 +1,5 @@
+"""Preparation of data as older Keras has it: `image`."""
+
+from chainrule.preprocessing import image
+
+__all__ = ["image"]
