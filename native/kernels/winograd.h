@@ -7,8 +7,14 @@
 // where * is a sum over channels, or over tiles: 16 products of matrices. All other factors are 0,
 // 1, -1 or 1/2.
 //
-// Its error: on normal numbers in float32, against float64, 1.3 to 1.7 times that of the sum itself
-// (64 channels, 16 x 16: 4.4e-7 of the root of the mean square, the sum 3.2e-7).
+// Its error on normal numbers in float32, as the root of the mean square against that of the
+// values, is 2.0e-7 to 2.7e-7 forward and to the input where the sum taken by NumPy has 1.2e-7
+// to 1.6e-7, and 1.3e-7 to 2.6e-7 for the gradient of the kernel where it has 0.9e-7 to 2.8e-7. A
+// NaN, or an infinity, makes NaN of all four places of a tile that sees it with one of them.
+//
+// On one core of Zen 4 in GFLOP/s of the plain sum, which itself runs at 95 to 113 of 117: forward
+// 148 (32 channels, 32 x 32), 176 (64, 16 x 16), 174 (128, 14 x 14), the gradient of the kernel
+// 131, 166, 159. Strips of 96 to 400 KiB make no difference beyond 5 %.
 #pragma once
 
 #include "conv_space.h"

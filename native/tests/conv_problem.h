@@ -23,6 +23,9 @@ struct Convolution {
   Shape result() const { return joined({n}, out(), {m}); }
   Shape weights() const { return joined({}, kernel, {c / groups, m}); }
   Shape turned() const { return joined({}, kernel, {m / groups, c}); }
+  bool three_by_three() const {
+    return kernel.size() > 1 && kernel.back() == 3 && kernel[kernel.size() - 2] == 3;
+  }
   int64_t products() const { return elements(joined({n}, out(), kernel)) * c * m / groups; }
 
   // body(pixel of the image, pixel of the result, place of the kernel) for all that meet.

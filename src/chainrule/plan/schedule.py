@@ -65,9 +65,10 @@ def schedule(
 
     Nodes with a `stage` stand after all nodes before them in `nodes` that need no such stage.
     """
-    phase = _phases(nodes, copies, stage or {})
-    _sink(nodes, phase, copies)
-    loops = _join(nodes, phase, copies)
+    apart: Apart = set()
+    phase = _phases(nodes, copies, stage or {}, apart)
+    _sink(nodes, phase, copies, apart)
+    loops = _join(nodes, phase, copies, apart)
     result: list[list[Loop]] = [[] for _ in range(max(phase.values(), default=-1) + 1)]
     loop_of: dict[Node, Loop] = {}
     for node in nodes:
@@ -89,37 +90,70 @@ def _runs(node: Node, copies: set[Node]) -> bool:
     return not node.op.alias or node in copies
 
 
-def _producers(node: Node, copies: set[Node]) -> Iterable[tuple[Node, bool]]:
+Apart = set[tuple[Node, Node]]  # a producer and a reader that are not to share a loop
+
+
+def _producers(
+    node: Node, copies: set[Node], apart: Apart | None = None
+) -> Iterable[tuple[Node, bool]]:
     """Yield the node behind each argument, and whether this one can run in its loop."""
     rows = leading(node.outputs[0].spec)
     for argument, tiled in zip(node.arguments, tiled_arguments(node), strict=True):
         base = root(argument, copies)
         if base.node is not None:
-            yield base.node, tiled and same_rows(argument, base) and leading(base.spec) == rows
+            joins = tiled and same_rows(argument, base) and leading(base.spec) == rows
+            yield base.node, joins and (not apart or (base.node, node) not in apart)
 
 
-def _phases(nodes: Sequence[Node], copies: set[Node], stage: Mapping[Node, int]) -> dict[Node, int]:
+_HEAVY = 2e6  # arithmetic operations for a row, which alone are worth a tile
+
+
+def _nature(node: Node) -> int:
+    """Return 1 for a node that wants many rows at once, 2 for one for which a row is plenty."""
+    op, rows = node.op, leading(node.outputs[0].spec)
+    if op.flops is None or rows < 2:
+        return 0
+    if op.unit > 1:
+        return 1
+    specs = [a.spec for a in node.arguments]
+    work = op.flops(specs, [y.spec for y in node.outputs], **node.attributes)
+    return 2 if float(work) >= _HEAVY * rows else 0
+
+
+def _phases(
+    nodes: Sequence[Node], copies: set[Node], stage: Mapping[Node, int], apart: Apart
+) -> dict[Node, int]:
+    """Return the phase of each node. Those that want many rows at once do not share a loop with
+    those for which one is plenty: tiles of many such rows leave the cache, and are too few for many
+    cores."""
     phase: dict[Node, int] = {}
+    nature: dict[Node, int] = {}
     number, first = 0, 0  # the stage that nodes have come to, and the phase it begins with
     for node in nodes:
         if stage.get(node, 0) > number:
             number, first = stage[node], max(phase.values(), default=-1) + 1
         if not _runs(node, copies):
             continue
-        needed = (phase[p] + (not joins) for p, joins in _producers(node, copies))
+        nature[node] = _nature(node)
+        producers = list(_producers(node, copies))
+        apart.update((p, node) for p, joins in producers if joins and nature[p] | nature[node] == 3)
+        needed = (phase[p] + (not joins) for p, joins in _producers(node, copies, apart))
         phase[node] = max(needed, default=0)
         if stage.get(node, 0) == number:
             phase[node] = max(phase[node], first)
+        for producer, joins in _producers(node, copies, apart):
+            if joins and phase[producer] == phase[node]:
+                nature[node] |= nature[producer]
     return phase
 
 
-def _sink(nodes: Sequence[Node], phase: dict[Node, int], copies: set[Node]) -> None:
+def _sink(nodes: Sequence[Node], phase: dict[Node, int], copies: set[Node], apart: Apart) -> None:
     """Move nodes to the phase of their first reader, so that what they make stays in that loop's
     scratch: those that read only leaves, and cheap ones that make more bytes than they start from
     (a number spread over a weight, say, that tells whether the weight is to move)."""
     readers: dict[Node, list[tuple[Node, bool]]] = {}
     for node in phase:
-        for producer, joins in _producers(node, copies):
+        for producer, joins in _producers(node, copies, apart):
             readers.setdefault(producer, []).append((node, joins))
     starts = _starts(phase, readers, copies)
     for node in reversed(nodes):
@@ -159,7 +193,9 @@ def _held(nodes: Iterable[Node]) -> int:
     return sum(map(_made, nodes))
 
 
-def _join(nodes: Sequence[Node], phase: dict[Node, int], copies: set[Node]) -> dict[Node, Loop]:
+def _join(
+    nodes: Sequence[Node], phase: dict[Node, int], copies: set[Node], apart: Apart
+) -> dict[Node, Loop]:
     """Unite the loops of nodes that hand each other tiles within a phase."""
     parent: dict[Node, Node] = {n: n for n in phase}
 
@@ -170,7 +206,7 @@ def _join(nodes: Sequence[Node], phase: dict[Node, int], copies: set[Node]) -> d
         return n
 
     for node in phase:
-        for producer, joins in _producers(node, copies):
+        for producer, joins in _producers(node, copies, apart):
             if joins and phase[producer] == phase[node]:
                 parent[find(node)] = find(producer)
     loops: dict[Node, Loop] = {}
