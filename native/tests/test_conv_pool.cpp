@@ -32,13 +32,14 @@ Pooling random_pooling(Random& random, const Shape& space) {
   Pooling q;
   do {
     q = {};
-    const bool pairs = random.below(2) == 0, bare = random.below(2) == 0;
+    const bool bare = random.below(2) == 0;
     const bool wide = space.size() == 2 && random.below(8) == 0;  // numbers of more than a byte
+    const bool pairs = !wide && random.below(2) == 0;
     for (size_t a = 0; a < space.size(); ++a) {
       q.window.push_back(pairs ? 2 : wide ? 17 : 1 + random.below(4));
       q.strides.push_back(pairs ? 2 : 1 + random.below(3));
       for (int end = 0; end < 2; ++end)
-        q.padding.push_back(bare && !wide ? 0 : random.below(wide ? 9 : q.window.back()));
+        q.padding.push_back(wide ? 8 : bare ? 0 : random.below(q.window.back()));
     }
   } while (!q.sound(space));
   return q;

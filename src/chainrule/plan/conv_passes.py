@@ -76,7 +76,8 @@ _LEAST_GAIN = 1.2
 def widen_few_filters(outputs: list[Value]) -> list[Value]:
     """Let a convolution with few filters compute neighbouring places as if each had filters of its
     own, so that they fill a vector: ``m`` filters of width ``k`` at ``p`` places are ``p m`` of
-    width ``k + (p - 1) stride``, each with zeros where it does not look."""
+    width ``k + (p - 1) stride``, each with zeros where it does not look. An infinity or NaN there
+    therefore reaches the neighbours too."""
     return rewrite(outputs, _widened)
 
 
