@@ -10,7 +10,7 @@ from rich.console import Console
 from . import extras, optimizers, peak, report
 from .measure import Effort, Result, measure
 from .peers import PEERS, available
-from .rows import ROWS, Row, by_name
+from .rows import COSTS, ROWS, Row, by_name
 
 _CHECK = Effort(rounds=1, seconds=0, steps=4)
 
@@ -62,8 +62,7 @@ def _sheets(
     limits = peak.measure()
     sheets = [report.steps(results, peers, limits)]
     if not options.steps_only:
-        row = rows[len(rows) // 2]
-        sheets.append(report.costs(extras.costs(peers, row), row.name))
+        sheets.append(report.costs(extras.costs(peers, COSTS), COSTS.name))
         sheets += _own_sheets(rows, peers) if "chainrule" in peers else []
     if options.optimizers:
         sheets += _optimizer_sheets()
@@ -73,7 +72,7 @@ def _sheets(
 def _own_sheets(rows: list[Row], peers: list[str]) -> list[report.Sheet]:
     """What is said of chainrule alone: the overhead of ``fit``, its memory beside the plan's."""
     overheads = {row.name: extras.fit_overhead(row) for row in rows}
-    memories = {row.name: _memory(row, peers) for row in rows}
+    memories = {row.name: extras.peaks(row, peers) for row in rows}
     return [report.overheads(overheads), report.memories(memories)]
 
 
@@ -84,12 +83,6 @@ def _optimizer_sheets() -> list[report.Sheet]:
     if wrong := optimizers.problems(found):
         raise SystemExit("\n".join(wrong))
     return optimizers.sheets(found, optimizers.bandwidth())
-
-
-def _memory(row: Row, peers: list[str]) -> tuple[int | None, int | None, str]:
-    pytorch = extras.peak_and_first_step("torch", row)[1] if "torch" in peers else None
-    ours = extras.peak_and_first_step("chainrule", row)[1]
-    return ours, pytorch, extras.planned_memory(row)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def main() -> None:
     loss_of = losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def fresh() -> cr.Sequential:
-        model = ours.network(made.row.network)
+        model = ours.network(made.row)
         model.set_weights(list(made.weights))
         return model
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from . import rows
 from .measure import worker
@@ -39,15 +40,37 @@ def costs(peers: list[str], row: Row) -> list[Cost]:
 
 def _cost(peer: str, row: Row) -> Cost:
     entry = PEERS[peer]
-    cold = peak_and_first_step(peer, row)
-    return Cost(peer, _import(entry.package), *cold, sum(map(_size, entry.parts)))
-
-
-def peak_and_first_step(peer: str, row: Row) -> tuple[float | None, int | None]:
-    """The first step's seconds, and the bytes by which training on ``row`` raised the memory."""
     with worker(peer) as each:
-        answer = each.ask("cold", row=row.name) or {"first_step": None, "peak": None}
-    return answer["first_step"], answer["peak"]
+        first = each.ask("cold", row=row.name)
+    size = sum(map(_size, entry.parts))
+    return Cost(peer, _import(entry.package), first, peak(peer, row), size)
+
+
+def peak(peer: str, row: Row, after: Row | None = None) -> int | None:
+    """The bytes by which training on ``row`` raises a process's memory, perhaps ``after`` another
+    training in it."""
+    with worker(peer) as each:
+        answer: int | None = each.ask("memory", row=row.name, after=after and after.name)
+    return answer
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The memory of training on a row: measured, measured in a process that had trained something
+    else before, as the plan says, and in PyTorch's better way."""
+
+    ours: int | None
+    later: int | None
+    plan: Any
+    pytorch: int | None
+
+
+def peaks(row: Row, peers: list[str]) -> Peaks:
+    """The memory of training on ``row``."""
+    ways = [p for p in ("torch", "torch-last") if p in peers and PEERS[p].runs(row.network)]
+    theirs = [found for way in ways if (found := peak(way, row)) is not None]
+    later = peak("chainrule", row, rows.ROWS[0])
+    return Peaks(peak("chainrule", row), later, planned_memory(row), min(theirs, default=None))
 
 
 def _import(package: str) -> float:
@@ -85,7 +108,7 @@ def fit_overhead(row: Row) -> float:
 
     task = rows.task(row)
     bare = ours.Fit(task)
-    whole = ours.network(row.network, metrics=("accuracy",))
+    whole = ours.network(row, metrics=("accuracy",))
     whole.set_weights(list(task.weights))
     bare_times, whole_times = [], []
     for _ in range(_FITS + 1):
@@ -106,8 +129,8 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def planned_memory(row: Row) -> str:
+def planned_memory(row: Row) -> Any:
     """What ``model.memory`` says beforehand of a fit."""
     from .peers import ours
 
-    return str(ours.network(row.network).memory(batch_size=row.batch))
+    return ours.network(row).memory(batch_size=row.batch)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .peers import PEERS
 from .rows import Row
 
 # float32 sums in another order; PyTorch adds Adam's epsilon after the bias correction, not before.
@@ -69,8 +70,8 @@ class Result:
     problems: list[str] = field(default_factory=list)
 
     def best_pytorch(self) -> float | None:
-        """The shorter step of the two ways of PyTorch."""
-        times = [self.seconds[p] for p in ("torch", "torch-compiled") if p in self.seconds]
+        """The shortest step of the ways of PyTorch."""
+        times = (seconds for peer, seconds in self.seconds.items() if peer.startswith("torch"))
         return min(times, default=None)
 
     def ratio(self) -> float | None:
@@ -100,6 +101,7 @@ def measure(
 def _measure(row: Row, workers: list[Worker], effort: Effort, say: Callable[[str], None]) -> Result:
     """Load all peers, compare their losses, then time them round by round."""
     result, steps = Result(row), {}
+    workers = [each for each in workers if PEERS[each.peer].runs(row.network)]
     for each in workers:
         say(f"{row.name}: {each.peer}")
         loaded = each.ask("load", row=row.name, steps=effort.steps, losses=_COMPARED)

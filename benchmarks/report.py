@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from .extras import Cost
+from .extras import Cost, Peaks
 from .measure import Result
 from .peak import Peak
 from .peers import PEERS
@@ -46,7 +46,7 @@ def steps(results: list[Result], peers: list[str], peak: Peak) -> Sheet:
     titles = [PEERS[peer].title for peer in peers]
     header = ["step", "batch", *titles, "ratio", "must", "aim", "reached", "arithmetic", "limit"]
     return Sheet(
-        "One training step with Adam, microseconds (ratio: the better PyTorch to chainrule fit)",
+        "One training step with Adam, microseconds (ratio: the best PyTorch to chainrule fit)",
         header,
         [_step_line(result, peers, peak) for result in results],
     )
@@ -100,14 +100,21 @@ def overheads(found: dict[str, float]) -> Sheet:
     return Sheet(title, ["step", "added"], lines)
 
 
-def memories(found: dict[str, tuple[int | None, int | None, str]]) -> Sheet:
+def memories(found: dict[str, Peaks]) -> Sheet:
     """Peak memory of training beside the plan's word."""
-    lines = [
-        [name, _number(ours, 1e-6, ".1f"), _number(pytorch, 1e-6, ".1f"), " ".join(plan.split())]
-        for name, (ours, pytorch, plan) in found.items()
-    ]
-    header = ["step", "chainrule, MB", "PyTorch, MB", "model.memory said"]
-    return Sheet("Memory of training: growth of the process over its data", header, lines)
+    header = ["step", "chainrule", "as a second training", "model.memory", "ratio", "PyTorch"]
+    lines = []
+    for name, peaks in found.items():
+        plan = peaks.plan.total
+        sizes = (peaks.ours, peaks.later, plan)
+        ratio = _number(peaks.later, 1 / plan, ".2f")
+        texts = [_number(each, 1e-6, ".1f") for each in sizes]
+        lines.append([name, *texts, ratio, _number(peaks.pytorch, 1e-6, ".1f")])
+    title = (
+        "Memory of training, MB: growth of the process over its data "
+        "(ratio: the second training to what model.memory says)"
+    )
+    return Sheet(title, header, lines)
 
 
 def machine(peak: Peak) -> str:

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .rows import Perceptron, Row, Task, task
+from .networks import DIGITS
+from .rows import Row, Task, task
 
 SMALL, LARGE = "784-128-10 x128", "10 million weights"
 SIZES = (SMALL, LARGE)
 SHAPE = (2500, 4000)  # of the large weight
 _TINY = {"epsilon": 1e-30}  # PyTorch adds it elsewhere
 _EPS = {"eps": 1e-30}
-_NETWORK = Row(Perceptron((784, 128, 10), "relu"), 128, must=1, aim=1)
+_NETWORK = Row(DIGITS, 128, must=1, aim=1)
 _STEPS = 32
 
 Options = dict[str, Any]

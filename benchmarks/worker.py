@@ -37,7 +37,7 @@ def _load(adapter: Callable[[], Any], row: str, steps: int | None, losses: int) 
     _tasks["current"] = peer = adapter()(task)
     first = peer.losses(losses)
     peer.epoch()  # what is compiled or allocated at first is so before the first burst
-    return {"losses": first, "steps": len(task.x) // task.row.batch}
+    return {"losses": first, "steps": task.steps}
 
 
 def _burst(_: Callable[[], Any], seconds: float) -> Any:
@@ -54,19 +54,34 @@ def _burst(_: Callable[[], Any], seconds: float) -> Any:
 
 
 def _cold(adapter: Callable[[], Any], row: str) -> Any:
-    """A new model's first step where the peer is imported already, and the peak of memory."""
-    task = rows.task(rows.by_name(row))
-    build = adapter()
-    before = memory.reset_peak()
+    """The seconds of a new model's first step where the peer is imported already."""
+    task, build = rows.task(rows.by_name(row), 1), adapter()
     begin = time.perf_counter()
+    build(task).losses(1)
+    return time.perf_counter() - begin
+
+
+def _memory(adapter: Callable[[], Any], row: str, after: str | None) -> Any:
+    """The bytes by which training raises the memory above its data; ``after`` that of a row, whose
+    training touched what a process touches once."""
+    build = adapter()
+    if after:
+        build(rows.task(rows.by_name(after), 4)).epoch()
+    task = rows.task(rows.by_name(row))
+    before = memory.reset_peak()
     peer = build(task)
-    peer.losses(1)
-    seconds = time.perf_counter() - begin
-    peer.epoch()
-    return {"first_step": seconds, "peak": memory.peak() - before if before else None}
+    for _ in range(2):
+        peer.epoch()
+    copied = peer.copied(task.x) if hasattr(peer, "copied") else 0
+    return memory.peak() - before - copied if before else None
 
 
-_REQUESTS: dict[str, Callable[..., Any]] = {"load": _load, "burst": _burst, "cold": _cold}
+_REQUESTS: dict[str, Callable[..., Any]] = {
+    "load": _load,
+    "burst": _burst,
+    "cold": _cold,
+    "memory": _memory,
+}
 
 if __name__ == "__main__":
     main()

@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
 
+from ..networks import Network
 from ..rows import Task
 
 
@@ -29,11 +30,16 @@ class Entry:
     module: str
     package: str
     adapter: str
-    parts: tuple[str, ...]
+    parts: tuple[str, ...] = ()
+    only: str = ""  # "images" or "rows": the networks that it is for
 
     def installed(self) -> bool:
         """Whether the peer can be imported."""
         return find_spec(self.package) is not None
+
+    def runs(self, network: Network) -> bool:
+        """Whether the peer is for such a network."""
+        return self.only in ("", "images" if network.convolutional else "rows")
 
     def load(self) -> Callable[[Task], Peer]:
         """Import the peer and return its adapter."""
@@ -45,12 +51,19 @@ class Entry:
 
 PEERS = {
     "chainrule": Entry("chainrule fit", "ours", "chainrule", "Fit", ("chainrule",)),
-    "chainrule-batches": Entry("train_on_batch", "ours", "chainrule", "Batches", ()),
+    "chainrule-batches": Entry("train_on_batch", "ours", "chainrule", "Batches"),
     "torch": Entry("PyTorch", "pytorch", "torch", "Eager", ("torch",)),
-    "torch-compiled": Entry("PyTorch compiled", "pytorch", "torch", "Compiled", ()),
+    "torch-last": Entry("channels last", "pytorch", "torch", "EagerLast", only="images"),
+    "torch-compiled": Entry("compiled", "pytorch", "torch", "Compiled"),
+    "torch-compiled-last": Entry(
+        "compiled, last", "pytorch", "torch", "CompiledLast", only="images"
+    ),
     "jax": Entry("JAX scan", "jax_scan", "jax", "Scan", ("jax", "jaxlib")),
+    "jax-steps": Entry("JAX step", "jax_scan", "jax", "Steps", only="images"),
     "keras": Entry("Keras fit", "keras_fit", "keras", "Fit", ("keras",)),
-    "sklearn": Entry("scikit-learn", "sklearn_mlp", "sklearn", "PartialFit", ("sklearn", "scipy")),
+    "sklearn": Entry(
+        "scikit-learn", "sklearn_mlp", "sklearn", "PartialFit", ("sklearn", "scipy"), only="rows"
+    ),
 }
 
 

@@ -6,19 +6,17 @@ os.environ["KERAS_BACKEND"] = "jax"  # before the import, which reads it
 
 import keras
 
-from ..rows import EPSILON, RATE, Task
+from ..rows import EPSILON, Task
+from .keras_words import layers
 
 
 class Fit:
     """An epoch is one call of ``fit``."""
 
     def __init__(self, task: Task) -> None:
-        first, *hidden, last = task.row.network.widths
-        activation = task.row.network.activation
-        layers = [keras.layers.Dense(units, activation=activation) for units in hidden]
-        self.model = keras.Sequential([keras.Input((first,)), *layers, keras.layers.Dense(last)])
+        self.model = keras.Sequential(layers(keras, task.row.network))
         self.model.compile(
-            optimizer=keras.optimizers.Adam(RATE, epsilon=EPSILON),
+            optimizer=keras.optimizers.Adam(task.row.rate, epsilon=EPSILON),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
         self.model.set_weights(list(task.weights))

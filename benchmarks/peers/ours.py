@@ -2,21 +2,20 @@
 
 import numpy as np
 
-from chainrule.layers import Dense, Input
+import chainrule
 from chainrule.losses import SparseCategoricalCrossentropy
 from chainrule.models import Sequential
 from chainrule.optimizers import Adam
 
-from ..rows import EPSILON, RATE, Perceptron, Task
+from ..rows import EPSILON, Row, Task
+from .keras_words import layers
 
 
-def network(description: Perceptron, metrics: tuple[str, ...] = ()) -> Sequential:
+def network(row: Row, metrics: tuple[str, ...] = ()) -> Sequential:
     """The compiled model."""
-    first, *hidden, last = description.widths
-    layers = [Dense(units, activation=description.activation) for units in hidden]
-    model = Sequential([Input((first,)), *layers, Dense(last)])
+    model = Sequential(layers(chainrule, row.network))
     model.compile(
-        optimizer=Adam(RATE, epsilon=EPSILON),
+        optimizer=Adam(row.rate, epsilon=EPSILON),
         loss=SparseCategoricalCrossentropy(from_logits=True),
         metrics=list(metrics),
     )
@@ -28,7 +27,7 @@ class Fit:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.model = network(task.row.network)
+        self.model = network(task.row)
         self.model.set_weights(list(task.weights))
 
     def losses(self, count: int) -> list[float]:
@@ -48,7 +47,7 @@ class Batches(Fit):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.batches = list(task.batches(len(task.x) // task.row.batch))
+        self.batches = list(task.batches(task.steps))
 
     def epoch(self) -> None:
         for x, y in self.batches:

@@ -4,11 +4,11 @@ from typing import Any
 
 import chainrule as cr
 from chainrule import ops, optimizers
-from chainrule.layers import Dense, Input
 from chainrule.losses import SparseCategoricalCrossentropy
 from chainrule.models import Sequential
 
 from ..rules import LARGE, Rule, large_weight, network_task, samples
+from .keras_words import layers
 
 
 def variants(rule: Rule) -> list[str]:
@@ -34,15 +34,12 @@ class Network:
 
     def __init__(self, rule: Rule) -> None:
         self.task = network_task(rule)
-        description = self.task.row.network
-        first, *hidden, last = description.widths
-        layers = [Dense(units, activation=description.activation) for units in hidden]
-        self.model = Sequential([Input((first,)), *layers, Dense(last)])
+        self.model = Sequential(layers(cr, self.task.row.network))
         self.model.compile(make(rule), SparseCategoricalCrossentropy(from_logits=True))
         self.model.set_weights(list(self.task.weights))
         self.restarts = rule.name == "LBFGS"
         self.epochs = 4 if self.restarts else 1
-        self.steps = self.epochs * len(self.task.x) // self.task.row.batch
+        self.steps = self.epochs * self.task.steps
 
     def run(self) -> None:
         """Do `steps` steps; of L-BFGS the first ones, since it soon has nothing to do."""

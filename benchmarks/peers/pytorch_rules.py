@@ -7,7 +7,7 @@ import torch
 
 from ..rows import Task
 from ..rules import LARGE, Rule, large_weight, network_task, samples
-from .pytorch import network
+from .pytorch import network, set_weights
 
 Tensors = list[torch.Tensor]
 
@@ -113,16 +113,14 @@ class Network:
         self.model = network(self.task.row.network)
         self.remake = lambda: make(rule, variant, self.model.parameters())
         self.restarts = rule.name == "LBFGS"
-        self.steps = len(self.task.x) // self.task.row.batch
+        self.steps = self.task.steps
         self.batches = [tuple(map(torch.from_numpy, b)) for b in self.task.batches(self.steps)]
         if self.restarts:
             self.batches, self.steps = 4 * self.batches, 4
         self._start()
 
     def _start(self) -> None:
-        with torch.no_grad():
-            for parameter, weight in zip(self.model.parameters(), self.task.weights, strict=True):
-                parameter.copy_(torch.from_numpy(weight.T.copy()))
+        set_weights(self.model, self.task)
         self.optimizer = self.remake()
 
     def run(self) -> None:

@@ -2,18 +2,19 @@
 
 from sklearn.neural_network import MLPClassifier
 
-from ..rows import EPSILON, RATE, Task
+from ..rows import EPSILON, Task
 
 
 class PartialFit:
     """An epoch is one call of ``partial_fit``, which goes through the data once in batches."""
 
     def __init__(self, task: Task) -> None:
-        _, *hidden, last = task.row.network.widths
-        self.task, self.classes = task, list(range(last))
+        *hidden, last = task.row.network.layers
+        self.task, self.classes = task, list(range(last.units))
         self.model = MLPClassifier(
-            hidden, activation=task.row.network.activation, solver="adam", alpha=0,
-            batch_size=task.row.batch, learning_rate_init=RATE, epsilon=EPSILON, shuffle=False,
+            [layer.units for layer in hidden], activation=hidden[0].activation,
+            solver="adam", learning_rate_init=task.row.rate, epsilon=EPSILON, alpha=0,
+            batch_size=task.row.batch, shuffle=False,
         )  # fmt: skip
         self._train(*next(task.batches(1)))  # allocates the weights, which are then replaced
         del self.model._optimizer

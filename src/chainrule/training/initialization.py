@@ -25,6 +25,7 @@ from chainrule.training.verdicts import Finding, Signal, Weight, judge
 
 ROWS = 64  # samples that are looked at: enough for a spread, and cheap
 _FEWEST = 8  # with fewer nothing can be said
+_ROOM = 2**20  # bytes that outputs and their gradients may take, where nobody asked for the look
 
 
 class Watcher(Optimizer):
@@ -126,7 +127,7 @@ def forewarn(trainer: Trainer, batches: Any) -> None:
     if is_plain(trainer.model, batches.x[rows]):
         return
     try:
-        result = inspect(trainer, batches, rows)
+        result = inspect(trainer, batches, rows, _ROOM)
     except ChainruleError:
         return  # what is wrong with data or shapes, the first step says
     if not result.healthy:
@@ -147,9 +148,12 @@ def rows_of(n: int, most: int = ROWS) -> Order:
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
 
 
-def inspect(trainer: Trainer, batches: Batches, rows: Order) -> Initialization:
-    """Return what the model does with these rows; nothing is changed."""
-    signals = _signals(trainer, batches, rows)
+def inspect(
+    trainer: Trainer, batches: Batches, rows: Order, room: int | None = None
+) -> Initialization:
+    """Return what the model does with these rows, or with some of them, where all would take more
+    bytes than there is `room` for; nothing is changed."""
+    signals = _signals(trainer, batches, rows, room)
     x = batches.x[rows]
     scale = spread(x)
     given = scale if x.dtype.kind == "f" else 0.0  # whole numbers may be those of words
@@ -167,7 +171,7 @@ def inspect(trainer: Trainer, batches: Batches, rows: Order) -> Initialization:
     return Initialization(tuple(states), tuple(first))
 
 
-def _signals(trainer: Trainer, batches: Batches, rows: Order) -> list[Signal]:
+def _signals(trainer: Trainer, batches: Batches, rows: Order, room: int | None) -> list[Signal]:
     """Return outputs, errors and weights of the layers, for one step that stores nothing."""
     lent = without_metrics(trainer)
     watcher = lent.optimizer = Watcher()
@@ -177,6 +181,8 @@ def _signals(trainer: Trainer, batches: Batches, rows: Order) -> list[Signal]:
     loss = loss_of(traced)
     exits = exits_of(loss, len(rows))
     outputs = list(exits.values())
+    if room is not None and (fewer := _fitting(outputs, len(rows), room)) < len(rows):
+        return _signals(trainer, batches, rows[rows_of(len(rows), fewer)], None)
     errors = gradient(loss, outputs)
     kernels = [(g, v) for g, v in watcher.seen if v.ndim > 1]
     step = load(layout, traced, [*outputs, *errors, *(g for g, _ in kernels)])
@@ -195,6 +201,12 @@ def _signals(trainer: Trainer, batches: Batches, rows: Order) -> list[Signal]:
             Signal(name, activation_of(value), found[i], spread(found[i]), size, weights)
         )
     return signals
+
+
+def _fitting(outputs: Sequence[Value], n: int, room: int) -> int:
+    """Return for how many of n samples outputs and gradients fit the room, at least a few."""
+    bytes_each = 2 * sum(y.size * np.dtype(y.dtype).itemsize for y in outputs) // n
+    return min(n, max(_FEWEST, room // max(bytes_each, 1)))
 
 
 def exits_of(loss: Value, n: int) -> dict[tuple[str, ...], Value]:
