@@ -11,8 +11,9 @@ from chainrule import __version__
 from chainrule.cli.settings import Settings, config_defaults
 from chainrule.errors import ChainruleError
 
-DATA_HELP = """DATA is 'digits' (handwritten digits that come with chainrule), a table as .csv or
-.parquet, or arrays as .npz (x and y, or x_train, y_train, x_test, y_test)."""
+DATA_HELP = """DATA is a table as .csv or .parquet; a folder of images with one subfolder a class;
+arrays as .npz (x and y, or x_train, y_train, x_test, y_test); or a data set by name: 'digits'
+(which comes with chainrule), 'mnist', 'fashion-mnist' or 'cifar10'."""
 
 
 class Commands(click.Group):
@@ -55,42 +56,62 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: str | None) -> st
     show_default=True,
     help="What the target is: a class or a number; auto finds out and says so.",
 )
-@click.option("--hidden", default="128,64", show_default=True, help="Units of each hidden layer.")
+@click.option(
+    "--recipe",
+    type=click.Choice(["accurate", "fast"]),
+    help="For images: the network and how it learns.  [default: accurate]",
+)
+@click.option(
+    "--image-size",
+    type=click.IntRange(1),
+    metavar="PIXELS",
+    help="Height and width of a folder's images.  [default: their own, at most 128]",
+)
+@click.option(
+    "--augment",
+    type=click.Choice(["auto", "none", "shift", "flip", "both"]),
+    default="auto",
+    show_default=True,
+    help="How images vary in training; auto finds out and says so.",
+)
+@click.option(
+    "--hidden",
+    metavar="UNITS",
+    help="Units of each hidden layer.  [default: 128,64; for images convolutions]",
+)
 @click.option("--activation", default="relu", show_default=True, help="Of the hidden layers.")
 @click.option(
     "--dropout",
     type=click.FloatRange(0, 1, max_open=True),
-    default=0.2,
-    show_default=True,
-    help="Share of hidden units left out at each step.",
+    help="Share of hidden units left out at each step.  [default: 0.2; for images the recipe's]",
 )
-@click.option("--optimizer", default="adam", show_default=True, help="Such as adam or rmsprop.")
+@click.option("--optimizer", help="Such as rmsprop.  [default: adam; for images adamw]")
 @click.option(
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),
-    help="Size of the steps.  [default: the optimizer's]",
+    help="Size of the steps, for images of the largest.  [default: the optimizer's or recipe's]",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
-    help="Rows in a step.  [default: 32, more for more than 20,000 rows]",
+    help="Rows in a step.  [default: 32, more for more than 20,000 rows; for images 16 to 64]",
 )
 @click.option(
-    "--epochs", type=click.IntRange(1), default=200, show_default=True, help="At most so many."
+    "--epochs",
+    type=click.IntRange(1),
+    help="At most so many.  [default: 200; for images the recipe's, more for few images]",
 )
 @click.option(
     "--patience",
     type=click.IntRange(1),
-    default=20,
-    show_default=True,
-    help="Epochs without a better validation loss after which training stops.",
+    help="Epochs without a better validation after which training stops.  "
+    "[default: 20; for images half of the epochs]",
 )
 @click.option(
     "--validation",
     type=click.FloatRange(0, 0.9),
-    default=0.2,
-    show_default=True,
-    help="Share of the rows held out to stop at the right time and to measure the result.",
+    help="Share of the rows held out to stop at the right time and to measure the result.  "
+    "[default: 0.2; of many images fewer]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides all that is random.")
 @click.option("--threads", type=click.IntRange(1), help="At most so many; the result is the same.")
@@ -133,10 +154,14 @@ def evaluate(model: str, data: str) -> None:
 
 @app.command(epilog=DATA_HELP)
 @click.argument("model")
-@click.argument("data")
+@click.argument("data", nargs=-1, required=True)
 @click.option("--output", metavar="FILE", help="A CSV file, instead of the terminal.")
-def predict(model: str, data: str, output: str | None) -> None:
-    """Write a CSV with what a trained MODEL predicts for each row of DATA."""
+def predict(model: str, data: tuple[str, ...], output: str | None) -> None:
+    """Write a CSV with what a trained MODEL predicts for each row of DATA.
+
+    A model of images takes image files too, and folders of them: of each the class and its
+    probability are printed, and those of all classes written to --output.
+    """
     from chainrule.cli.use import predict as run
 
     run(model, data, output)

@@ -12,7 +12,12 @@ import numpy as np
 from chainrule import __version__
 from chainrule.executors import native, num_threads
 
-EXTRAS = {"parquet": "pyarrow", "plot": "matplotlib"}
+# The module and the package of each extra.
+EXTRAS = {
+    "images": ("PIL", "Pillow"),
+    "parquet": ("pyarrow", "pyarrow"),
+    "plot": ("matplotlib", "matplotlib"),
+}
 
 
 def run() -> None:
@@ -25,7 +30,7 @@ def run() -> None:
         "instruction set": f"{native.instruction_set()} (here: {_sets()})",
         "cores": f"{native.core_count()} usable of {os.cpu_count()}",
         "threads": f"up to {num_threads()} (--threads or CHAINRULE_NUM_THREADS)",
-        **{f"extra {extra}": _found(extra, package) for extra, package in EXTRAS.items()},
+        **{f"extra {extra}": _found(extra, *names) for extra, names in EXTRAS.items()},
     }
     width = max(map(len, lines))
     for name, value in lines.items():
@@ -36,8 +41,8 @@ def _sets() -> str:
     return ", ".join(native.instruction_sets())
 
 
-def _found(extra: str, package: str) -> str:
+def _found(extra: str, module: str, package: str) -> str:
     """Return whether the package of an extra is installed, and if not how to get it."""
-    if util.find_spec(package):
+    if util.find_spec(module):
         return f"{package} is installed"
     return f"{package} is missing: pip install 'chainrule[{extra}]'"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.cli.image_folders import FolderSource
+from chainrule.cli.image_problem import are_images, folder_problem, images_of
+from chainrule.cli.posed import FEWEST_ROWS, Images, Part, Problem
+from chainrule.cli.recipes import held_out_share
 from chainrule.cli.settings import Settings
 from chainrule.cli.sources import ArraySource, Source, TableSource
 from chainrule.data.columns import CategoryColumn, Features, NumberColumn, choose_features
@@ -18,37 +22,25 @@ from chainrule.errors import ArgumentError, DataError, closest
 from chainrule.layers import Flatten, Layer, Normalization, Rescaling
 
 Array = NDArray[Any]
-FEWEST_ROWS = 10
-
-
-@dataclass(frozen=True)
-class Part:
-    """Rows for one purpose: as a finished model takes them, as the network inside does, targets."""
-
-    raw: Array
-    x: Array
-    y: Array
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What a network is trained on."""
-
-    name: str
-    target: Target
-    training: Part
-    validation: Part | None
-    test: Part | None
-    host: Layer | None  # turns raw rows into the network's input, outside of the step
-    inputs: list[Layer] = field(default_factory=list)  # the network's first layers
-    notes: list[str] = field(default_factory=list)
 
 
 def make_problem(source: Source, settings: Settings) -> Problem:
     """Return the problem that DATA and the options pose."""
+    if isinstance(source, FolderSource):
+        return folder_problem(source, settings)
+    if settings.image_size is not None:
+        raise ArgumentError("--image-size is for folders of images")
     if isinstance(source, TableSource):
+        _refuse_recipe(source.name, settings)
         return _table_problem(source, settings)
     return _array_problem(source, settings)
+
+
+def _refuse_recipe(name: str, settings: Settings) -> None:
+    """Refuse options that are for networks of images."""
+    for option, given in (("--recipe", settings.recipe), ("--augment", settings.augment)):
+        if given not in (None, "auto"):
+            raise ArgumentError(f"{option} is for images, but {name!r} has none")
 
 
 def target_column(table: Table, target: str | None) -> Array:
@@ -78,7 +70,7 @@ def _table_problem(source: TableSource, settings: Settings) -> Problem:
     table, notes = with_target(source.table, settings.target)
     target = choose_target(str(settings.target), table[str(settings.target)], settings.task)
     y = target.encode(table[target.name])
-    fit, held_out = _split(target, y, settings)
+    fit, held_out = _split(target, y, settings, images=False)
     features = choose_features(take_rows(table, fit), [n for n in table if n != target.name])
     host = TablePreprocessing(features.columns)
     needed = {column.name: table[column.name] for column in features.columns}
@@ -129,11 +121,13 @@ def _array_problem(source: ArraySource, settings: Settings) -> Problem:
     if settings.target not in (None, source.target):
         raise ArgumentError(f"{source.name!r} is arrays, not a table: leave out --target")
     column = as_column(source.y)
-    task = source.task if settings.task == "auto" else settings.task
-    target = choose_target(source.target, column, task)
+    target = _array_target(source, column, settings)
     y = target.encode(column)
-    fit, held_out = _split(target, y, settings)
+    images = are_images(source.x)
+    source = _with_channels(source) if images else source
+    fit, held_out = _split(target, y, settings, images)
     x_fit = source.x[fit]
+    found, inputs, notes = _first_layers(source, x_fit, target, settings)
     return Problem(
         name=source.name,
         target=target.fitted(y[fit]),
@@ -141,9 +135,37 @@ def _array_problem(source: ArraySource, settings: Settings) -> Problem:
         validation=_array_part(source.x[held_out], y[held_out]) if len(held_out) else None,
         test=test_part(source, target),
         host=None,
-        inputs=_input_layers(x_fit),
-        notes=[f"{source.name}: {len(y):,} samples of shape {source.x.shape[1:]}"],
+        inputs=inputs,
+        notes=[f"{source.name}: {len(y):,} samples of shape {source.x.shape[1:]}", *notes],
+        images=found,
     )
+
+
+def _with_channels(source: ArraySource) -> ArraySource:
+    """Return images [n, h, w, c], gray ones with the axis of their channel."""
+    if source.x.ndim == 4:
+        return source
+    test = None if source.x_test is None else source.x_test[..., None]
+    return replace(source, x=source.x[..., None], x_test=test)
+
+
+def _array_target(source: ArraySource, column: Array, settings: Settings) -> Target:
+    """Return what is to be learnt: classes whose order is known, or what the values suggest."""
+    if source.labels and settings.task != "regression":
+        return Target(source.target, "classification", source.labels)
+    task = source.task if settings.task == "auto" else settings.task
+    return choose_target(source.target, column, task)
+
+
+def _first_layers(
+    source: ArraySource, x: Array, target: Target, settings: Settings
+) -> tuple[Images | None, list[Layer], list[str]]:
+    """Return how the samples are images, the network's first layers, and what to say of them."""
+    if are_images(x):
+        found, layers, line = images_of(x, target, source.augment, settings)
+        return found, layers, [line]
+    _refuse_recipe(source.name, settings)
+    return None, _input_layers(x), []
 
 
 def _array_part(x: Array, y: Array) -> Part:
@@ -167,9 +189,9 @@ def _input_layers(x: Array) -> list[Layer]:
     return [*flatten, normalization]
 
 
-def _split(target: Target, y: Array, settings: Settings) -> tuple[Array, Array]:
+def _split(target: Target, y: Array, settings: Settings, images: bool) -> tuple[Array, Array]:
     """Return the rows to train on and those to hold out."""
     if len(y) < FEWEST_ROWS:
         raise DataError(f"{len(y)} rows with a target are too few; at least {FEWEST_ROWS} needed")
     labels = y if target.task == "classification" else None
-    return split_rows(labels, len(y), settings.validation, settings.seed)
+    return split_rows(labels, len(y), held_out_share(settings, len(y), images), settings.seed)

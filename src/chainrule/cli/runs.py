@@ -14,6 +14,10 @@ from chainrule.cli.settings import Settings, config_text
 from chainrule.errors import ChainruleError, FileError, missing_package
 
 MODEL, HISTORY, CONFIG, CURVES = "model.chainrule", "history.csv", "run.toml", "curves.svg"
+# Of images only.
+REPORT, CONFUSION = "report.json", "confusion.csv"
+CONFUSION_PICTURE, ERRORS_PICTURE = "confusion.png", "errors.png"
+FILES = (MODEL, HISTORY, CONFIG, CURVES, REPORT, CONFUSION, CONFUSION_PICTURE, ERRORS_PICTURE)
 History = Mapping[str, Sequence[float]]
 
 

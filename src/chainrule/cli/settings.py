@@ -20,15 +20,19 @@ class Settings:
     data: str
     target: str | None = None
     task: str = "auto"
-    hidden: tuple[int, ...] = (128, 64)
+    # What is None is decided by the data: see `chainrule.cli.recipes`.
+    recipe: str | None = None
+    image_size: int | None = None
+    augment: str = "auto"
+    hidden: tuple[int, ...] | None = None
     activation: str = "relu"
-    dropout: float = 0.2
-    optimizer: str = "adam"
+    dropout: float | None = None
+    optimizer: str | None = None
     learning_rate: float | None = None
     batch_size: int | None = None
-    epochs: int = 200
-    patience: int = 20
-    validation: float = 0.2
+    epochs: int | None = None
+    patience: int | None = None
+    validation: float | None = None
     seed: int = 0
 
     @classmethod
@@ -36,10 +40,11 @@ class Settings:
         """Return the settings for the options of the command line."""
         if not options.get("data"):
             raise ArgumentError(
-                "say what to train on: 'digits', or a .csv, .parquet or .npz file "
-                "(chainrule train --help)"
+                "say what to train on: 'digits', a folder of images, or a .csv, .parquet or .npz "
+                "file (chainrule train --help)"
             )
-        return cls(**{**options, "hidden": _units(options["hidden"])})
+        hidden = options.get("hidden")
+        return cls(**{**options, "hidden": None if hidden is None else _units(hidden)})
 
 
 def _units(text: str) -> tuple[int, ...]:
@@ -79,7 +84,8 @@ def config_defaults(path: str) -> dict[str, Any]:
 def config_text(settings: Settings) -> str:
     """Return the configuration file of a run."""
     values = asdict(settings)
-    values["hidden"] = ",".join(map(str, settings.hidden))
+    if settings.hidden is not None:
+        values["hidden"] = ",".join(map(str, settings.hidden))
     # A JSON string, number or boolean is one of TOML too.
     lines = [
         f"{name} = {json.dumps(value, ensure_ascii=False)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.cli.image_folders import FolderSource
+from chainrule.data.idx import idx_files, read_idx_folder
 from chainrule.data.table_files import TABLE_SUFFIXES, read_table
 from chainrule.data.tables import Table
 from chainrule.errors import DataError, FileError, closest
 
 Array = NDArray[Any]
-SHIPPED = ("digits",)
+# The module of each data set that has a name, what its targets are, how its images may be varied.
+NAMED = {
+    "digits": ("digits", "digit", "shift"),
+    "mnist": ("mnist", "digit", "shift"),
+    "fashion-mnist": ("fashion_mnist", "class", "flip"),
+    "cifar10": ("cifar10", "class", "both"),
+}
 _PAIRS = (("x_train", "y_train"), ("x", "y"), ("X", "y"), ("X_train", "y_train"))
 _TEST_PAIRS = (("x_test", "y_test"), ("X_test", "y_test"))
 
@@ -31,7 +40,11 @@ class TableSource:
 
 @dataclass(frozen=True)
 class ArraySource:
-    """Arrays of samples and targets, with those to test on where the data have them."""
+    """Arrays of samples and targets, with those to test on where the data have them.
+
+    `labels` are the classes in their order, and `augment` how images may be varied, where that is
+    known.
+    """
 
     name: str
     x: Array
@@ -40,16 +53,25 @@ class ArraySource:
     y_test: Array | None = None
     task: str = "auto"
     target: str = "y"
+    labels: tuple[str, ...] = ()
+    augment: str | None = None
 
 
-Source = TableSource | ArraySource
+Source = TableSource | ArraySource | FolderSource
+
+
+def is_named(data: str) -> bool:
+    """Return whether DATA names a data set."""
+    return data.replace("_", "-") in NAMED
 
 
 def open_source(data: str) -> Source:
     """Return what DATA names; FileError when there is no such thing."""
     path = Path(data)
-    if data in SHIPPED:
-        return _digits()
+    if is_named(data):
+        return _named(data.replace("_", "-"))
+    if path.is_dir():
+        return _folder(path)
     if not path.is_file():
         raise FileError(_no_such(data, path))
     if path.suffix.lower() == ".npz":
@@ -63,24 +85,35 @@ def open_source(data: str) -> Source:
 
 def _no_such(data: str, path: Path) -> str:
     """Return what to say of DATA that is not there, with what may have been meant."""
-    if path.is_dir():
-        return f"{data!r} is a folder; expected a .csv, .parquet or .npz file, or 'digits'"
     nearby = [str(path.parent / other.name) for other in _files_beside(path)]
-    return f"there is no file and no data set {data!r}{closest(data, [*SHIPPED, *nearby])}"
+    return f"there is no file and no data set {data!r}{closest(data, [*NAMED, *nearby])}"
 
 
 def _files_beside(path: Path) -> list[Path]:
     try:
-        return [other for other in path.parent.iterdir() if other.is_file()]
+        return list(path.parent.iterdir())
     except OSError:
         return []
 
 
-def _digits() -> ArraySource:
-    from chainrule.datasets import digits
+def _named(name: str) -> ArraySource:
+    """Return one of the data sets that come with chainrule, or that it knows where to find."""
+    file, target, augment = NAMED[name]
+    module = importlib.import_module(f"chainrule.datasets.{file}")
+    (x, y), (x_test, y_test) = module.load_data()
+    labels = tuple(getattr(module, "CLASS_NAMES", map(str, range(10))))
+    names = np.array(labels, object)
+    y, y_test = names[y.reshape(-1)], names[y_test.reshape(-1)]
+    return ArraySource(name, x, y, x_test, y_test, "classification", target, labels, augment)
 
-    (x, y), (x_test, y_test) = digits.load_data()
-    return ArraySource("digits", x, y, x_test, y_test, "classification", "digit")
+
+def _folder(path: Path) -> ArraySource | FolderSource:
+    """Return a folder of images, or the arrays of one with IDX files as MNIST's."""
+    name = path.resolve().name or "images"
+    if not idx_files(path):
+        return FolderSource(name, path)
+    (x, y), (x_test, y_test) = read_idx_folder(path)
+    return ArraySource(name, x, y, x_test, y_test, "classification")
 
 
 def _arrays(path: Path) -> ArraySource:

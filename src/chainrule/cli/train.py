@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from chainrule import optimizers
 from chainrule.callbacks import EarlyStopping
-from chainrule.cli import runs
-from chainrule.cli.problem import Part, Problem, make_problem
+from chainrule.cli import mistakes, networks, recipes, runs
+from chainrule.cli.posed import Array, Part, Problem
+from chainrule.cli.problem import make_problem
 from chainrule.cli.results import result_lines, trivial_answer
 from chainrule.cli.settings import Settings
-from chainrule.cli.sources import open_source
+from chainrule.cli.sources import is_named, open_source
+from chainrule.data.folders import ImageFolder
 from chainrule.data.targets import Target
 from chainrule.errors import DataError
 from chainrule.layers import Dense, Dropout, Input, Layer, Rescaling
 from chainrule.models import Sequential
 from chainrule.optimizers import Optimizer
+from chainrule.optimizers.schedules import OneCycle
 from chainrule.training.progress import duration
 from chainrule.utils import set_random_seed
 
-_LARGE, _MANY_BATCHES, _LARGEST_BATCH = 20_000, 600, 1024
+_MANY_HELD_OUT = 1000  # from which accuracy is fine enough to choose an epoch by
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,9 @@ def run(settings: Settings, output: str | None) -> None:
         outcome = train(problem, settings)
         outcome.model.save(folder / runs.MODEL)
         notes = runs.write_record(folder, settings, outcome.history)
+        lines, more = _results(problem, outcome.model, folder)
         saved = f"saved in {folder}/: {_files(folder)}"
-    for line in [*_results(problem, outcome.model), *notes, saved]:
+    for line in [*lines, *notes, *more, saved]:
         click.echo(line)
     if outcome.interrupted:
         click.get_current_context().exit(130)
@@ -56,19 +61,12 @@ def run(settings: Settings, output: str | None) -> None:
 
 def _resolved(settings: Settings, problem: Problem) -> Settings:
     """Return the settings with everything that was left open as it was decided."""
-    rows = len(problem.training.y)
-    size = settings.batch_size or _batch_size(rows)
-    source = Path(settings.data)
-    data = str(source.resolve()) if source.is_file() else settings.data
-    return replace(settings, data=data, task=problem.target.task, batch_size=size)
-
-
-def _batch_size(rows: int) -> int:
-    """Return 32, or for many rows a power of two that makes some hundred steps an epoch."""
-    size = 32
-    while rows > _LARGE and size < _LARGEST_BATCH and rows > size * _MANY_BATCHES:
-        size *= 2
-    return size
+    rows, convolutional = len(problem.training.y), problem.convolutional(settings)
+    data = settings.data if is_named(settings.data) else str(Path(settings.data).resolve())
+    held = 0 if problem.validation is None else len(problem.validation.y)
+    share = recipes.held_out_share(settings, rows + held, problem.images is not None)
+    settings = replace(settings, data=data, task=problem.target.task, validation=share)
+    return recipes.decided(settings, rows, convolutional)
 
 
 def _target_line(target: Target) -> str:
@@ -95,21 +93,25 @@ def train(problem: Problem, settings: Settings) -> Outcome:
     """Return the outcome of one run; Ctrl-C ends it early with the best weights so far."""
     set_random_seed(settings.seed)
     core = build_network(problem, settings)
-    core.compile(_optimizer(settings), loss=_loss(problem.target), metrics=_metrics(problem.target))
+    if problem.convolutional(settings):
+        click.echo(networks.described(core, settings))
+    optimizer = _optimizer(settings, problem)
+    core.compile(optimizer, loss=_loss(problem.target), metrics=_metrics(problem.target))
     stop = EarlyStopping(
-        monitor="val_loss" if problem.validation else "loss",
-        patience=settings.patience,
+        monitor=_watched(problem, settings),
+        patience=settings.patience or 0,
         restore_best_weights=True,
         verbose=1,
     )
     interrupted = False
     began = time.perf_counter()
+    x, y = _fed(problem.target, problem.training)
     try:
         core.fit(
-            problem.training.x,
-            _scaled(problem.target, problem.training),
+            x,
+            y,
             batch_size=settings.batch_size,
-            epochs=settings.epochs,
+            epochs=settings.epochs or 1,
             callbacks=[stop],
             validation_data=_validation(problem),
         )
@@ -127,26 +129,57 @@ def train(problem: Problem, settings: Settings) -> Outcome:
 def build_network(problem: Problem, settings: Settings) -> Sequential:
     """Return the network between the host's preprocessing and the target's own units."""
     target = problem.target
-    hidden: list[Layer] = []
-    for place, units in enumerate(settings.hidden, 1):
-        hidden.append(Dense(units, activation=settings.activation, name=f"hidden_{place}"))
-        if settings.dropout:
-            hidden.append(Dropout(settings.dropout, name=f"dropout_{place}"))
     last = (
         Dense(len(target.labels), activation="softmax", name="classes")
         if target.task == "classification"
         else Dense(1, name="value")
     )
-    shape = problem.training.x.shape[1:]
-    return Sequential([Input(shape), *problem.inputs, *hidden, last], name=problem.name)
+    hidden = (
+        networks.convolutions(
+            problem.images.form.size or (1, 1),
+            recipes.recipe_of(settings),
+            settings.activation,
+            settings.dropout or 0.0,
+        )
+        if problem.images is not None and problem.convolutional(settings)
+        else _dense(settings)
+    )
+    return Sequential([Input(problem.shape), *problem.inputs, *hidden, last], name=problem.name)
 
 
-def _optimizer(settings: Settings) -> Optimizer:
-    """Return the optimizer by its name, with the learning rate asked for."""
-    optimizer = optimizers.get(settings.optimizer)
+def _dense(settings: Settings) -> list[Layer]:
+    """Return the hidden layers that the settings name."""
+    hidden: list[Layer] = []
+    for place, units in enumerate(settings.hidden or (), 1):
+        hidden.append(Dense(units, activation=settings.activation, name=f"hidden_{place}"))
+        if settings.dropout:
+            hidden.append(Dropout(settings.dropout, name=f"dropout_{place}"))
+    return hidden
+
+
+def _watched(problem: Problem, settings: Settings) -> str:
+    """Return the number by which the best epoch is chosen."""
+    held = problem.validation
+    if held is None:
+        return "loss"
+    many = len(held.y) >= _MANY_HELD_OUT and problem.target.task == "classification"
+    return "val_accuracy" if many and problem.convolutional(settings) else "val_loss"
+
+
+def _optimizer(settings: Settings, problem: Problem) -> Optimizer:
+    """Return the optimizer by its name, with the learning rate asked for.
+
+    Networks for images learn in one cycle of it.
+    """
+    optimizer = optimizers.get(settings.optimizer or "adam")
     if settings.learning_rate is None:
         return optimizer
-    return type(optimizer)(learning_rate=settings.learning_rate)
+    if not problem.convolutional(settings):
+        return type(optimizer)(learning_rate=settings.learning_rate)
+    steps = -(-len(problem.training.y) // (settings.batch_size or 1)) * (settings.epochs or 1)
+    rate = OneCycle(settings.learning_rate, max(steps, 2), recipes.RISE)
+    decay = recipes.recipe_of(settings).weight_decay
+    return type(optimizer)(learning_rate=rate, weight_decay=decay)
 
 
 def _loss(target: Target) -> str:
@@ -158,6 +191,13 @@ def _metrics(target: Target) -> list[str]:
     return ["accuracy"] if target.labels else ["r2_score"]
 
 
+def _fed(target: Target, part: Part) -> tuple[Any, Any]:
+    """Return samples and targets as `fit` takes them; images in files bring their own."""
+    if isinstance(part.x, ImageFolder):
+        return part.x, None
+    return part.x, _scaled(target, part)
+
+
 def _scaled(target: Target, part: Part) -> object:
     """Return targets as the network learns them: class numbers, or numbers of ordinary size."""
     if target.task == "classification":
@@ -165,10 +205,11 @@ def _scaled(target: Target, part: Part) -> object:
     return ((part.y - target.mean) / target.scale).astype("float32")
 
 
-def _validation(problem: Problem) -> tuple[object, object] | None:
+def _validation(problem: Problem) -> object:
     if problem.validation is None:
         return None
-    return problem.validation.x, _scaled(problem.target, problem.validation)
+    x, y = _fed(problem.target, problem.validation)
+    return x if y is None else (x, y)
 
 
 def finished_model(core: Sequential, problem: Problem, settings: Settings) -> Sequential:
@@ -178,28 +219,44 @@ def finished_model(core: Sequential, problem: Problem, settings: Settings) -> Se
     model = core
     if problem.host or after:
         first: Sequence[Layer] = [problem.host] if problem.host else []
-        shape = () if problem.host else problem.training.x.shape[1:]
+        shape = () if problem.host else problem.shape
         model = Sequential([Input(shape), *first, *core.layers, *after], name=problem.name)
-        model.compile(_optimizer(settings), loss=_loss(target), metrics=_metrics(target))
+        model.compile(_optimizer(settings, problem), loss=_loss(target), metrics=_metrics(target))
     model.label_names = list(target.labels) or None
     model.metadata = {"data": problem.name, "target": target.get_config()}
+    if problem.images is not None:
+        model.metadata["images"] = asdict(problem.images.form)
     return model
 
 
-def _results(problem: Problem, model: Sequential) -> list[str]:
-    """Return how good the model is on the rows that it did not learn from."""
+def _results(problem: Problem, model: Sequential, folder: Path) -> tuple[list[str], list[str]]:
+    """Return how good the model is on the rows that it did not learn from.
+
+    Of images the folder is given what goes wrong with the last part that there is; the second list
+    is notes on what could not be drawn.
+    """
     trivial = trivial_answer(problem.target, problem.training.y)
     parts = {"Validation": problem.validation, "Test": problem.test}
     lines: list[str] = []
+    found = None
     for what, part in parts.items():
         if part is not None:
-            outputs = model.predict(part.raw, verbose=0)
-            if isinstance(outputs, list):
-                raise DataError("a model with several outputs cannot be measured here")
+            outputs = _outputs(model, part)
             lines += result_lines(what, problem.target, part.y, outputs, trivial)
-    return lines or ["nothing was held out (--validation 0), so there is no measured result"]
+            found = mistakes.Mistakes.of(what.lower(), problem, part, outputs)
+    if not lines:
+        lines = ["nothing was held out (--validation 0), so there is no measured result"]
+    if found is None:
+        return lines, []
+    return [*lines, *found.lines()], mistakes.write(folder, found)
+
+
+def _outputs(model: Sequential, part: Part) -> Array:
+    outputs = model.predict(part.raw, verbose=0)
+    if isinstance(outputs, list):
+        raise DataError("a model with several outputs cannot be measured here")
+    return outputs
 
 
 def _files(folder: Path) -> str:
-    names = (runs.MODEL, runs.HISTORY, runs.CONFIG, runs.CURVES)
-    return ", ".join(name for name in names if (folder / name).exists())
+    return ", ".join(name for name in runs.FILES if (folder / name).exists())
