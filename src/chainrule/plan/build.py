@@ -241,7 +241,7 @@ class Builder:
         rows = loop.rows if flat is None else flat
         intervals = self._local_intervals(loop)
         per_row = [Interval(i.key, -(-i.size // max(rows, 1)), i.first, i.last) for i in intervals]
-        unit = max(n.op.unit for n in loop.nodes)
+        unit = max(tiles.unit(n, tiled_arguments(n)) for n in loop.nodes)
         tile = tiles.tile(rows, costs, sum(i.size for i in per_row), unit)
         for interval in per_row:
             interval.size *= min(tile, max(rows, 1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chainrule.graph import Node
+from chainrule.plan.plan import nbytes
 
 CALL = 12.0  # ns for a call without elements
 ELEMENT = 0.035  # ns an element for one vectorised pass in cache
@@ -18,6 +19,7 @@ READ = 0.055  # ns an element that a contraction reads from the second-level cac
 _TARGET = 6000.0  # ns: a tile worth handing to a thread
 _LEAST = 1500.0  # ns: a tile of a short loop, which has four
 _SMALL = 4000.0  # ns: a loop not worth cutting
+_CACHE = 1024 * 1024  # bytes of a second-level cache
 _SCRATCH = 96 * 1024  # bytes of scratch: a part of the second-level cache
 
 
@@ -36,14 +38,28 @@ def cost(node: Node) -> float:
     return CALL + ELEMENT * node.op.cost * whole
 
 
-def tile(rows: int, costs: Sequence[float], row_bytes: int, unit: int = 1) -> int:
+def unit(node: Node, tiled: Sequence[bool]) -> int:
+    """Return how many rows the node likes to be given together.
+
+    A kernel that the second-level cache does not hold is read anew for each tile. With twice the
+    rows a step of 28 x 28 places, 32 filters and 128 units takes 3.8 ms instead of 4.3 at batch 128
+    and 1.21 instead of 1.35 at 32; with four times 3.7 and 1.6.
+    """
+    several = node.op.unit
+    if node.op.flops is None or several == 1:
+        return several
+    whole = [nbytes(a.spec) for a, t in zip(node.arguments, tiled, strict=True) if not t]
+    return 2 * several if max(whole, default=0) > _CACHE else several
+
+
+def tile(rows: int, costs: Sequence[float], row_bytes: int, together: int = 1) -> int:
     """Return the rows of a tile for calls of these costs, whose scratch takes `row_bytes` a row and
-    which like to be given `unit` rows together."""
+    which like to be given so many rows `together`."""
     total = sum(costs)
     if rows <= 1 or (total <= _SMALL and rows * row_bytes <= _SCRATCH):
         return max(rows, 1)
     wanted = rows * min(max(total / 4, _LEAST), _TARGET) / total
     if row_bytes:
         wanted = min(wanted, _SCRATCH / row_bytes)
-    unit = unit if rows < 4096 else 64
-    return int(min(rows, max(unit, round(wanted / unit) * unit)))
+    together = together if rows < 4096 else 64
+    return int(min(rows, max(together, round(wanted / together) * together)))
