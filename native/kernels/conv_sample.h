@@ -173,9 +173,10 @@ inline void fill_by_tiles(const Conv& c, const T* x, const T* bias, bool relu, T
     const int64_t rows = std::min(w.strip, w.down - first);
     transform_source(c, strip_source(c, x, kTile * first, at.padded), rows, at.source);
     for (int64_t k = 0; k < kProducts; ++k) {
-      multiply<T>({rows * w.across, c.channels, c.columns, at.source + k * w.tiles * c.channels,
-                   c.channels, 1, at.kernel + k * c.channels * c.columns, c.columns,
-                   at.target + k * w.tiles * c.columns, c.columns});
+      multiply_apart<T>({rows * w.across, c.channels, c.columns,
+                         at.source + k * w.tiles * c.channels, c.channels, 1,
+                         at.kernel + k * c.channels * c.columns, c.columns,
+                         at.target + k * w.tiles * c.columns, c.columns});
     }
     transform_target(c, at.target, bias, relu, first, rows, y);
   }
@@ -222,7 +223,7 @@ inline void add_slopes_by_tiles(const Conv& c, const T* x, const T* g, Start sta
                    at.kernel + k * c.channels * c.columns,
                    c.columns};
       p.add = start == Start::sum;
-      multiply(p);
+      multiply_apart(p);
     }
   }
 }

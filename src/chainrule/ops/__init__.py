@@ -117,6 +117,8 @@ __all__ = [
     "clip",
     "concatenate",
     "conv",
+    "conv_fused",
+    "conv_pool",
     "conv_transpose",
     "convert_to_numpy",
     "convert_to_tensor",
