@@ -17,7 +17,7 @@ from chainrule.models import Model, Sequential, load_model
 from chainrule.ops.symbolic import FUNCTIONS
 from chainrule.optimizers import SGD
 from chainrule.utils import set_random_seed
-from peers import peer
+from peers import both, peer
 
 # Keras's variables do not know NumPy's argument `copy`.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -79,19 +79,8 @@ def sample(shape: tuple[int, ...], seed: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
-def both(name: str, arguments: dict[str, Any], shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """Our layer and Keras's with the same weights."""
-    mine = getattr(layers, name)(**arguments)
-    theirs = getattr(peer("keras").layers, name)(**arguments)
-    mine.build_for((None, *shape[1:]))
-    theirs.build((None, *shape[1:]))
-    assert [w.shape for w in mine.get_weights()] == [w.shape for w in theirs.get_weights()]
-    names = [v.name.split(".")[-1] for v in mine.variables]
-    assert names == [v.name for v in theirs.weights]
-    weights = [sample(w.shape, i) for i, w in enumerate(mine.get_weights())]
-    mine.set_weights(weights)
-    theirs.set_weights(weights)
-    return mine, theirs
+def weights_for(layer: Any) -> list[np.ndarray]:
+    return [sample(w.shape, i) for i, w in enumerate(layer.get_weights())]
 
 
 @ALL
@@ -99,7 +88,7 @@ def test_values_and_gradients_are_those_of_keras(
     name: str, arguments: dict[str, Any], shape: tuple[int, ...]
 ) -> None:
     jax, keras = peer("jax"), peer("keras")
-    mine, theirs = both(name, arguments, shape)
+    mine, theirs = both(name, arguments, shape, weights_for)
     x = sample(shape)
     leaf = Variable(x)
     y = mine(leaf.leaf)

@@ -17,24 +17,8 @@ from chainrule.executors import num_threads, set_num_threads
 from chainrule.layers import Dense, Input
 from chainrule.models import Model, Sequential
 from chainrule.plan import build
-from chainrule.plan.conv_passes import (
-    fuse_conv,
-    fuse_conv_pool,
-    scatter_few_channels,
-    split_kernel_gradients,
-    widen_few_filters,
-)
-from chainrule.plan.pool_passes import relu_after_pool, sum_before_spreading
+from conv_passes import AROUND
 
-AROUND = (
-    relu_after_pool,
-    sum_before_spreading,
-    fuse_conv,
-    fuse_conv_pool,
-    widen_few_filters,
-    scatter_few_channels,
-    split_kernel_gradients,
-)
 RNG = np.random.default_rng(0)
 
 

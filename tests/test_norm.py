@@ -17,7 +17,7 @@ from chainrule.models import Sequential, load_model
 from chainrule.ops import normalization as norm
 from chainrule.optimizers import SGD
 from chainrule.utils import set_random_seed
-from peers import peer
+from peers import both, peer
 
 # Keras's variables do not know NumPy's argument `copy`; it warns of what it calls rms_scaling.
 pytestmark = [
@@ -79,21 +79,6 @@ def weights_for(layer: Any, seed: int = 5) -> list[np.ndarray]:
     return [rng.uniform(0.5, 2, w.shape).astype("float32") for w in layer.get_weights()]
 
 
-def both(name: str, arguments: dict[str, Any], shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """Our layer and Keras's with the same weights."""
-    mine = getattr(layers, name)(**arguments)
-    theirs = getattr(peer("keras").layers, name)(**arguments)
-    mine.build_for((None, *shape[1:]))
-    theirs.build((None, *shape[1:]))
-    assert [w.shape for w in mine.get_weights()] == [w.shape for w in theirs.get_weights()]
-    names = [v.name.split(".")[-1] for v in mine.variables]
-    assert names == [v.name for v in theirs.weights]
-    weights = weights_for(mine)
-    mine.set_weights(weights)
-    theirs.set_weights(weights)
-    return mine, theirs
-
-
 @pytest.mark.parametrize(
     ("name", "arguments", "shape", "training"),
     [(*row, t) for row in LAYERS for t in (False, True) if not t or row[0].startswith("Batch")],
@@ -103,7 +88,7 @@ def test_values_gradients_and_statistics_are_those_of_keras(
     name: str, arguments: dict[str, Any], shape: tuple[int, ...], training: bool
 ) -> None:
     jax, keras = peer("jax"), peer("keras")
-    mine, theirs = both(name, arguments, shape)
+    mine, theirs = both(name, arguments, shape, weights_for)
     x, slope = sample(shape), sample(shape, 9)
     takes = {"training": training} if name == "BatchNormalization" else {}
     trained, fixed = theirs.trainable_variables, theirs.non_trainable_variables

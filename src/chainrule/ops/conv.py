@@ -183,7 +183,7 @@ def conv_transpose(
 
 
 def _transposed_flops(specs: Specs) -> float:
-    return 2.0 * specs[0].size * math.prod(specs[1].shape[:-2]) * specs[1].shape[-1]
+    return 2.0 * math.prod(specs[0].shape[:-1]) * specs[1].size
 
 
 @conv_transpose.shape_rule

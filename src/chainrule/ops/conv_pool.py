@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.graph import Spec, fused
+from chainrule.graph import Primitive, Spec, fused
 from chainrule.ops.conv import by_sample, conv_transpose
 from chainrule.ops.conv_fused import conv_bias, partial_kernel_gradients
 from chainrule.ops.pool import max_pool, max_pool_gradient
@@ -31,13 +31,38 @@ def _split(attributes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return form, _pool(*(form.pop(word) for word in words))
 
 
-def _flops(specs: Specs, outputs: Specs, **attributes: Any) -> float:
+def _slopes(g: Spec, place: Spec, attributes: dict[str, Any]) -> tuple[Spec, dict[str, Any]]:
+    """Return the type of what the pooling spreads, and the attributes of the convolution."""
+    form, pool = _split(attributes)
+    (slopes,) = max_pool_gradient.infer([g, place], {"size": form.pop("space"), **pool})
+    return slopes, form
+
+
+def _flops(convolution: Primitive, specs: Specs, form: dict[str, Any]) -> float:
+    """Return the arithmetic operations of the convolution, beside which pooling is little."""
+    if convolution.flops is None:
+        return 0.0
+    return float(convolution.flops(specs, convolution.infer(specs, form), **form))
+
+
+def _forward_flops(specs: Specs, outputs: Specs, **attributes: Any) -> float:
     form, _ = _split(attributes)
-    z = conv_bias.infer(specs, form)
-    return float(conv_bias.flops(specs, z, **form)) if conv_bias.flops else 0.0
+    return _flops(conv_bias, specs, form)
 
 
-@fused("n *s c:float, *k:float, m:float -> ?", flops=_flops)
+def _gradient_flops(specs: Specs, outputs: Specs, **attributes: Any) -> float:
+    x, g, place = specs
+    slopes, form = _slopes(g, place, attributes)
+    return _flops(partial_kernel_gradients, [x, slopes], form)
+
+
+def _transposed_flops(specs: Specs, outputs: Specs, **attributes: Any) -> float:
+    g, place, w = specs
+    slopes, form = _slopes(g, place, attributes)
+    return _flops(conv_transpose, [slopes, w], form)
+
+
+@fused("n *s c:float, *k:float, m:float -> ?", flops=_forward_flops)
 def conv_pool(
     x: Any,
     w: Any,
@@ -67,7 +92,7 @@ def _(x: Spec, w: Spec, b: Spec, **attributes: Any) -> Any:
 conv_pool.tiling(by_sample)
 
 
-@fused("n *s c:float, n *t m:float, n *t m:any -> ?", flops=lambda *a, **k: _partial_flops(*a, **k))
+@fused("n *s c:float, n *t m:float, n *t m:any -> ?", flops=_gradient_flops)
 def unpooled_kernel_gradients(
     x: Any,
     g: Any,
@@ -91,17 +116,9 @@ def unpooled_kernel_gradients(
 
 
 @unpooled_kernel_gradients.shape_rule
-def _(x: Spec, g: Spec, place: Spec, *, space: Shape, **attributes: Any) -> Any:
-    form, pool = _split(attributes)
-    (slopes,) = max_pool_gradient.infer([g, place], {"size": space, **pool})
+def _(x: Spec, g: Spec, place: Spec, **attributes: Any) -> Any:
+    slopes, form = _slopes(g, place, attributes)
     return partial_kernel_gradients.infer([x, slopes], form)
-
-
-def _partial_flops(specs: Specs, outputs: Specs, *, space: Shape, **_: Any) -> float:
-    places = specs[0].shape[0]
-    for n in space:
-        places *= n
-    return 2.0 * places * outputs[0].size / max(outputs[0].shape[0], 1)
 
 
 @unpooled_kernel_gradients.tiling
@@ -109,7 +126,7 @@ def _(specs: Specs, outputs: Specs, **_: Any) -> Any:
     return False, False, False
 
 
-@fused("n *t m:float, n *t m:any, *k:float -> ?", flops=lambda *a, **k: _transposed_flops(*a, **k))
+@fused("n *t m:float, n *t m:any, *k:float -> ?", flops=_transposed_flops)
 def unpooled_conv_transpose(
     g: Any,
     place: Any,
@@ -132,18 +149,9 @@ def unpooled_conv_transpose(
 
 
 @unpooled_conv_transpose.shape_rule
-def _(g: Spec, place: Spec, w: Spec, *, space: Shape, **attributes: Any) -> Any:
-    form, pool = _split(attributes)
-    (slopes,) = max_pool_gradient.infer([g, place], {"size": space, **pool})
+def _(g: Spec, place: Spec, w: Spec, **attributes: Any) -> Any:
+    slopes, form = _slopes(g, place, attributes)
     return conv_transpose.infer([slopes, w], form)
-
-
-def _transposed_flops(specs: Specs, outputs: Specs, *, space: Shape, **_: Any) -> float:
-    taps = specs[2].size // max(specs[2].shape[-1], 1)
-    places = specs[0].shape[0]
-    for n in space:
-        places *= n
-    return 2.0 * places * taps * specs[2].shape[-1]
 
 
 @unpooled_conv_transpose.tiling

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.graph import Node, Value, ordered
-from chainrule.plan.rewriting import Outputs, apply, fuse, is_made_by, rewrite
+from chainrule.graph import Node, Value
+from chainrule.plan.rewriting import (
+    Outputs,
+    absorb_activation,
+    apply,
+    biased,
+    fuse,
+    is_made_by,
+    readers_of,
+    rewrite,
+)
 
 _MOST_PARTS = 16
 _LARGE_KERNEL = 16384  # elements: of a larger one there are half as many partial sums
@@ -15,33 +25,17 @@ _LARGE_KERNEL = 16384  # elements: of a larger one there are half as many partia
 def fuse_conv(outputs: list[Value]) -> list[Value]:
     """Join ``conv + bias`` and a following activation into `conv_bias`, where nothing else reads
     the values in between."""
-    return fuse(fuse(outputs, _with_bias), _with_activation)
+    return absorb_activation(fuse(outputs, _with_bias), ["conv_bias"])
 
 
 def _with_bias(node: Node, arguments: tuple[Value, ...], inner: list[Value]) -> Outputs | None:
     if node.op.name != "add":
         return None
-    for y, b in (arguments, arguments[::-1]):
-        if y not in inner or not is_made_by(y, "conv") or not is_made_by(b, "broadcast"):
-            continue
-        if y.node is not None and b.node is not None:
-            bias = b.node.arguments[0]
-            if tuple(b.node.attributes["axes"]) == (y.ndim - 1,) and bias.ndim == 1:
-                operands = (*y.node.arguments, bias)
-                return apply("conv_bias", operands, y.node.attributes, y.node.path)
-    return None
-
-
-def _with_activation(
-    node: Node, arguments: tuple[Value, ...], inner: list[Value]
-) -> Outputs | None:
-    if node.op.name not in ("relu", "tanh", "sigmoid") or not inner:
+    found = biased(arguments, inner, "conv")
+    if found is None:
         return None
-    y = arguments[0].node
-    if y is None or y.op.name != "conv_bias" or y.attributes["activation"] != "linear":
-        return None
-    attributes = {**y.attributes, "activation": node.op.name}
-    return apply("conv_bias", y.arguments, attributes, y.path)
+    conv, bias = found
+    return apply("conv_bias", (*conv.arguments, bias), conv.attributes, conv.path)
 
 
 def split_kernel_gradients(outputs: list[Value]) -> list[Value]:
@@ -53,13 +47,21 @@ def split_kernel_gradients(outputs: list[Value]) -> list[Value]:
 def _in_parts(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
     if node.op.name != "conv_kernel_gradient":
         return None
-    n, w = arguments[0].shape[0], node.outputs[0]
-    if n < 2 or w.size == 0:
+    if arguments[0].shape[0] < 2 or node.outputs[0].size == 0:
         return None
-    attributes = {**node.attributes, "parts": _parts(n, w)}
-    terms = apply("partial_kernel_gradients", arguments, attributes, node.path)
-    total = apply("reduce_sum", terms, {"axes": (0,)}, node.path)
-    return apply("reshape", total, {"shape": w.shape}, node.path)
+    return _summed_parts("partial_kernel_gradients", arguments, node.attributes, node)
+
+
+def _summed_parts(
+    name: str, operands: Sequence[Value], attributes: Mapping[str, object], node: Node
+) -> Outputs:
+    """Return the gradient of a kernel that `node` gives as the sum of what `name` gives of parts of
+    the samples, those of the first operand."""
+    w, path = node.outputs[0], node.path
+    parts = _parts(operands[0].shape[0], w)
+    terms = apply(name, operands, {**attributes, "parts": parts}, path)
+    total = apply("reduce_sum", terms, {"axes": (0,)}, path)
+    return apply("reshape", total, {"shape": w.shape}, path)
 
 
 def _parts(n: int, w: Value) -> int:
@@ -210,14 +212,10 @@ def fuse_conv_pool(outputs: list[Value]) -> list[Value]:
 
 def _spread_for_convolutions(outputs: list[Value]) -> set[Value]:
     """Return what derivatives of pooling give to derivatives of convolutions, and nothing else."""
-    readers: dict[Value, list[Node]] = {}
-    for node in ordered(outputs):
-        for argument in node.arguments:
-            readers.setdefault(argument, []).append(node)
     wanted = set(outputs)
     return {
         y
-        for y, nodes in readers.items()
+        for y, nodes in readers_of(outputs).items()
         if is_made_by(y, "max_pool_gradient")
         and y not in wanted
         and all(_reads_slopes(n, y) for n in nodes)
@@ -256,8 +254,5 @@ def _unpooled(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
     if node.op.name == "conv_transpose":
         operands = (*pool.arguments, arguments[1])
         return apply("unpooled_conv_transpose", operands, attributes, node.path)
-    x = arguments[0]
-    attributes["parts"] = _parts(x.shape[0], node.outputs[0])
-    terms = apply("unpooled_kernel_gradients", (x, *pool.arguments), attributes, node.path)
-    total = apply("reduce_sum", terms, {"axes": (0,)}, node.path)
-    return apply("reshape", total, {"shape": node.outputs[0].shape}, node.path)
+    operands = (arguments[0], *pool.arguments)
+    return _summed_parts("unpooled_kernel_gradients", operands, attributes, node)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from chainrule.graph import Node, Value
-from chainrule.plan.rewriting import Outputs, apply, fuse, rewrite
+from chainrule.plan.rewriting import Outputs, absorb_activation, apply, rewrite
 
 _LEAST = 32768  # elements: less is summed by one core in a few microseconds
 _LEAST_SAMPLES = 8  # parts that keep several threads busy
@@ -16,19 +16,7 @@ _LEAST_ROWS, _MOST_PARTS = 64, 64  # of a part that is no sample
 
 def fuse_norm(outputs: list[Value]) -> list[Value]:
     """Let a normalization by columns apply a `relu` that is all that reads it."""
-    return fuse(outputs, _with_activation)
-
-
-def _with_activation(
-    node: Node, arguments: tuple[Value, ...], inner: list[Value]
-) -> Outputs | None:
-    if node.op.name != "relu" or not inner or arguments[0].node is None:
-        return None
-    y = arguments[0].node
-    plain = y.op.name in ("batch_normalize", "normalize_columns")
-    if not plain or y.attributes["activation"] != "linear":
-        return None
-    return apply(y.op.name, y.arguments, {**y.attributes, "activation": "relu"}, y.path)
+    return absorb_activation(outputs, ["batch_normalize", "normalize_columns"], ["relu"])
 
 
 def split_columns(outputs: list[Value]) -> list[Value]:

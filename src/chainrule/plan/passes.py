@@ -17,7 +17,16 @@ from chainrule.plan.conv_passes import (
 )
 from chainrule.plan.norm_passes import fuse_norm, split_columns
 from chainrule.plan.pool_passes import relu_after_pool, sum_before_spreading
-from chainrule.plan.rewriting import Outputs, apply, fuse, is_made_by, rewrite
+from chainrule.plan.rewriting import (
+    Outputs,
+    Readers,
+    absorb_activation,
+    apply,
+    biased,
+    fuse,
+    readers_of,
+    rewrite,
+)
 
 Pass = Callable[[list[Value]], list[Value]]
 
@@ -115,32 +124,20 @@ def _constant_fill(value: Value) -> float | None:
 def fuse_dense(outputs: list[Value]) -> list[Value]:
     """Join ``matmul + bias`` and a following activation into `dense`, where nothing else reads
     the values in between."""
-    return fuse(fuse(outputs, _with_bias), _with_activation)
+    return absorb_activation(fuse(outputs, _with_bias), ["dense"])
 
 
 def _with_bias(node: Node, arguments: tuple[Value, ...], inner: list[Value]) -> Outputs | None:
     if node.op.name != "add":
         return None
-    for y, b in (arguments, arguments[::-1]):
-        if y not in inner or y.node is None or b.node is None or not is_made_by(y, "matmul"):
-            continue
-        plain = not (y.node.attributes["transpose_x"] or y.node.attributes["transpose_w"])
-        row = is_made_by(b, "broadcast") and tuple(b.node.attributes["axes"]) == (1,)
-        if plain and row:
-            operands = (*y.node.arguments, b.node.arguments[0])
-            return apply("dense", operands, {"activation": "linear"}, y.node.path)
-    return None
-
-
-def _with_activation(
-    node: Node, arguments: tuple[Value, ...], inner: list[Value]
-) -> Outputs | None:
-    if node.op.name not in ("relu", "tanh", "sigmoid") or not inner:
+    found = biased(arguments, inner, "matmul")
+    if found is None:
         return None
-    y = arguments[0].node
-    if y is None or y.op.name != "dense" or y.attributes["activation"] != "linear":
+    product, bias = found
+    if product.attributes["transpose_x"] or product.attributes["transpose_w"]:
         return None
-    return apply("dense", y.arguments, {"activation": node.op.name}, y.path)
+    operands = (*product.arguments, bias)
+    return apply("dense", operands, {"activation": "linear"}, product.path)
 
 
 def split_dense(outputs: list[Value]) -> list[Value]:
@@ -151,10 +148,7 @@ def split_dense(outputs: list[Value]) -> list[Value]:
     of the kernel, as the update is, a thread reads and writes its own rows only; what travels are
     the partial sums. The cut depends on the shapes alone.
     """
-    readers: dict[Value, list[Node]] = {}
-    for node in ordered(outputs):
-        for argument in node.arguments:
-            readers.setdefault(argument, []).append(node)
+    readers = readers_of(outputs)
 
     def rule(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
         if node.op.name != "dense" or not _trains_alone(node, readers):
@@ -176,7 +170,7 @@ _LEAST_DEPTH = 32  # rows of a part
 _LEAST_KERNEL = 16384  # elements: smaller ones travel in no time
 
 
-def _trains_alone(node: Node, readers: dict[Value, list[Node]]) -> bool:
+def _trains_alone(node: Node, readers: Readers) -> bool:
     """Return whether the kernel of this `dense` is a variable that otherwise is only updated."""
     x, w, _ = node.arguments
     others = [n for n in readers[w] if n is not node]

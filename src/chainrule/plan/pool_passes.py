@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chainrule.graph import Node, Value, ordered
-from chainrule.plan.rewriting import Outputs, apply, rewrite
-
-Readers = dict[Value, list[Node]]
+from chainrule.plan.rewriting import Outputs, Readers, apply, readers_of, rewrite
 
 
 def relu_after_pool(outputs: list[Value]) -> list[Value]:
@@ -16,11 +14,7 @@ def relu_after_pool(outputs: list[Value]) -> list[Value]:
     Both give the same: the greatest of a window is above 0 where some value of it is, and where it
     is not, both derivatives are 0. What comes before the pooling need then not be kept.
     """
-    readers: Readers = {}
-    for node in ordered(outputs):
-        for argument in node.arguments:
-            readers.setdefault(argument, []).append(node)
-    moved = _Moved(readers, set(outputs))
+    moved = _Moved(readers_of(outputs), set(outputs))
     for node in ordered(outputs):
         if node.op.name == "relu":
             moved.add(node)

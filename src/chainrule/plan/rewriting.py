@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from chainrule.graph import Node, Value, ordered, registry, renewed
@@ -11,6 +11,7 @@ from chainrule.graph import Node, Value, ordered, registry, renewed
 Outputs = Sequence[Value]
 Rule = Callable[[Node, tuple[Value, ...]], Outputs | None]
 FusionRule = Callable[[Node, tuple[Value, ...], list[Value]], Outputs | None]
+Readers = dict[Value, list[Node]]
 
 
 def rewrite(outputs: list[Value], rule: Rule) -> list[Value]:
@@ -48,6 +49,48 @@ def fuse(outputs: list[Value], rule: FusionRule) -> list[Value]:
         return rule(node, arguments, inner)
 
     return rewrite(outputs, apply_rule)
+
+
+def readers_of(outputs: Sequence[Value]) -> Readers:
+    """Return the nodes that read each value, in order, once for each argument that it is."""
+    readers: Readers = {}
+    for node in ordered(outputs):
+        for argument in node.arguments:
+            readers.setdefault(argument, []).append(node)
+    return readers
+
+
+def biased(
+    arguments: Sequence[Value], inner: Sequence[Value], maker: str
+) -> tuple[Node, Value] | None:
+    """Return what makes one side of a sum, where that is a `maker` whose value nothing else reads,
+    and the row that is added to the last axis."""
+    for y, b in (tuple(arguments), tuple(arguments)[::-1]):
+        if y.node is None or b.node is None or y not in inner:
+            continue
+        row = is_made_by(b, "broadcast") and tuple(b.node.attributes["axes"]) == (y.ndim - 1,)
+        if row and is_made_by(y, maker):
+            return y.node, b.node.arguments[0]
+    return None
+
+
+def absorb_activation(
+    outputs: list[Value],
+    makers: Collection[str],
+    activations: Collection[str] = ("relu", "tanh", "sigmoid"),
+) -> list[Value]:
+    """Let the operations named `makers` apply an activation that is all that reads their value."""
+
+    def rule(node: Node, arguments: tuple[Value, ...], inner: list[Value]) -> Outputs | None:
+        if node.op.name not in activations or not inner:
+            return None
+        y = arguments[0].node
+        if y is None or y.op.name not in makers or y.attributes["activation"] != "linear":
+            return None
+        attributes = {**y.attributes, "activation": node.op.name}
+        return apply(y.op.name, y.arguments, attributes, y.path)
+
+    return fuse(outputs, rule)
 
 
 def is_made_by(value: Value, name: str) -> bool:

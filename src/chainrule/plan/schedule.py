@@ -65,16 +65,13 @@ def schedule(
 
     Nodes with a `stage` stand after all nodes before them in `nodes` that need no such stage.
     """
-    apart: Apart = set()
-    phase = _phases(nodes, copies, stage or {}, apart)
-    _sink(nodes, phase, copies, apart)
-    loops = _join(nodes, phase, copies, apart)
+    links = {n: list(_producers(n, copies)) for n in nodes if not n.op.alias or n in copies}
+    phase = _phases(nodes, links, stage or {})
+    _sink(phase, links)
+    loops = _join(phase, links)
     result: list[list[Loop]] = [[] for _ in range(max(phase.values(), default=-1) + 1)]
     loop_of: dict[Node, Loop] = {}
-    for node in nodes:
-        if node not in loops:
-            continue
-        loop = loops[node]
+    for node, loop in loops.items():
         if not loop.nodes:
             result[loop.phase].append(loop)
         loop.nodes.append(node)
@@ -86,23 +83,16 @@ def schedule(
     return Schedule(phases, loop_of, copies)
 
 
-def _runs(node: Node, copies: set[Node]) -> bool:
-    return not node.op.alias or node in copies
+Links = dict[Node, list[tuple[Node, bool]]]  # of each node that runs, what `_producers` yields
 
 
-Apart = set[tuple[Node, Node]]  # a producer and a reader that are not to share a loop
-
-
-def _producers(
-    node: Node, copies: set[Node], apart: Apart | None = None
-) -> Iterable[tuple[Node, bool]]:
+def _producers(node: Node, copies: set[Node]) -> Iterable[tuple[Node, bool]]:
     """Yield the node behind each argument, and whether this one can run in its loop."""
     rows = leading(node.outputs[0].spec)
     for argument, tiled in zip(node.arguments, tiled_arguments(node), strict=True):
         base = root(argument, copies)
         if base.node is not None:
-            joins = tiled and same_rows(argument, base) and leading(base.spec) == rows
-            yield base.node, joins and (not apart or (base.node, node) not in apart)
+            yield base.node, tiled and same_rows(argument, base) and leading(base.spec) == rows
 
 
 _HEAVY = 2e6  # arithmetic operations for a row, which alone are worth a tile
@@ -120,61 +110,55 @@ def _nature(node: Node) -> int:
     return 2 if float(work) >= _HEAVY * rows else 0
 
 
-def _phases(
-    nodes: Sequence[Node], copies: set[Node], stage: Mapping[Node, int], apart: Apart
-) -> dict[Node, int]:
+def _phases(nodes: Sequence[Node], links: Links, stage: Mapping[Node, int]) -> dict[Node, int]:
     """Return the phase of each node. Those that want many rows at once do not share a loop with
     those for which one is plenty: tiles of many such rows leave the cache, and are too few for many
-    cores."""
+    cores. `links` then says so."""
     phase: dict[Node, int] = {}
     nature: dict[Node, int] = {}
     number, first = 0, 0  # the stage that nodes have come to, and the phase it begins with
     for node in nodes:
         if stage.get(node, 0) > number:
             number, first = stage[node], max(phase.values(), default=-1) + 1
-        if not _runs(node, copies):
+        if node not in links:
             continue
-        nature[node] = _nature(node)
-        producers = list(_producers(node, copies))
-        apart.update((p, node) for p, joins in producers if joins and nature[p] | nature[node] == 3)
-        needed = (phase[p] + (not joins) for p, joins in _producers(node, copies, apart))
-        phase[node] = max(needed, default=0)
+        kind = nature[node] = _nature(node)
+        links[node] = [(p, joins and nature[p] | kind != 3) for p, joins in links[node]]
+        phase[node] = max((phase[p] + (not joins) for p, joins in links[node]), default=0)
         if stage.get(node, 0) == number:
             phase[node] = max(phase[node], first)
-        for producer, joins in _producers(node, copies, apart):
+        for producer, joins in links[node]:
             if joins and phase[producer] == phase[node]:
                 nature[node] |= nature[producer]
     return phase
 
 
-def _sink(nodes: Sequence[Node], phase: dict[Node, int], copies: set[Node], apart: Apart) -> None:
+def _sink(phase: dict[Node, int], links: Links) -> None:
     """Move nodes to the phase of their first reader, so that what they make stays in that loop's
     scratch: those that read only leaves, and cheap ones that make more bytes than they start from
     (a number spread over a weight, say, that tells whether the weight is to move)."""
     readers: dict[Node, list[tuple[Node, bool]]] = {}
-    for node in phase:
-        for producer, joins in _producers(node, copies, apart):
+    for node, producers in links.items():
+        for producer, joins in producers:
             readers.setdefault(producer, []).append((node, joins))
-    starts = _starts(phase, readers, copies)
-    for node in reversed(nodes):
+    starts = _starts(links, readers)
+    for node in reversed(links):
         uses = readers.get(node, [])
-        if node not in phase or not uses:
+        if not uses:
             continue
         last = max(0, min(phase[n] - (not joins) for n, joins in uses))
         gains = _is_cheap(node) and _made(node) > _held(starts[node])
-        if gains or not any(True for _ in _producers(node, copies)):
+        if gains or not links[node]:
             phase[node] = last
 
 
-def _starts(
-    phase: dict[Node, int], readers: dict[Node, list[tuple[Node, bool]]], copies: set[Node]
-) -> dict[Node, set[Node]]:
+def _starts(links: Links, readers: Links) -> dict[Node, set[Node]]:
     """Return what each node would have to wait with, were it moved: the makers of its arguments, or
     what those start from in turn where no one else reads them."""
     starts: dict[Node, set[Node]] = {}
-    for node in phase:
+    for node, producers in links.items():
         found = starts[node] = set()
-        for producer, _ in _producers(node, copies):
+        for producer, _ in producers:
             alone = len(readers[producer]) == 1 and _is_cheap(producer)
             through = alone and _held(starts[producer]) < _made(producer)
             found |= starts[producer] if through else {producer}
@@ -193,9 +177,7 @@ def _held(nodes: Iterable[Node]) -> int:
     return sum(map(_made, nodes))
 
 
-def _join(
-    nodes: Sequence[Node], phase: dict[Node, int], copies: set[Node], apart: Apart
-) -> dict[Node, Loop]:
+def _join(phase: dict[Node, int], links: Links) -> dict[Node, Loop]:
     """Unite the loops of nodes that hand each other tiles within a phase."""
     parent: dict[Node, Node] = {n: n for n in phase}
 
@@ -205,14 +187,13 @@ def _join(
             n = parent[n]
         return n
 
-    for node in phase:
-        for producer, joins in _producers(node, copies, apart):
+    for node, producers in links.items():
+        for producer, joins in producers:
             if joins and phase[producer] == phase[node]:
                 parent[find(node)] = find(producer)
     loops: dict[Node, Loop] = {}
-    for node in nodes:
-        if node in phase:
-            top = find(node)
-            if top not in loops:
-                loops[top] = Loop(leading(node.outputs[0].spec), phase[node])
-    return {node: loops[find(node)] for node in phase}
+    for node in links:
+        top = find(node)
+        if top not in loops:
+            loops[top] = Loop(leading(node.outputs[0].spec), phase[node])
+    return {node: loops[find(node)] for node in links}

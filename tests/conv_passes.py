@@ -1,0 +1,22 @@
+"""The passes around convolutions, in the order in which a plan applies them."""
+
+from __future__ import annotations
+
+from chainrule.plan.conv_passes import (
+    fuse_conv,
+    fuse_conv_pool,
+    scatter_few_channels,
+    split_kernel_gradients,
+    widen_few_filters,
+)
+from chainrule.plan.pool_passes import relu_after_pool, sum_before_spreading
+
+AROUND = (
+    relu_after_pool,
+    sum_before_spreading,
+    fuse_conv,
+    fuse_conv_pool,
+    widen_few_filters,
+    scatter_few_channels,
+    split_kernel_gradients,
+)
