@@ -1,9 +1,9 @@
 // Products of matrices: matmul, batch_matmul and dense. Which way an element is computed is chosen
 // in `prepare` from the shapes alone, so that its bits do not depend on tiles.
+#include "activation.h"
 #include "elementwise.h"
 #include "gemm.h"
 #include "gemm_dot.h"
-#include "vec_math.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
@@ -123,16 +123,6 @@ void run_batch(const Call& call, const Tile& tile) noexcept {
   }
 }
 
-enum class Activation : uint8_t { linear, relu, tanh, sigmoid };
-
-template <typename T, Activation activation>
-Vec<T> activate(Vec<T> x) noexcept {
-  if constexpr (activation == Activation::relu) return select<T>(x <= 0, Vec<T>{}, x);
-  if constexpr (activation == Activation::tanh) return tanh<T>(x);
-  if constexpr (activation == Activation::sigmoid) return sigmoid<T>(x);
-  return x;
-}
-
 // relu is applied in registers, the costlier functions in one pass over the tile while it is hot:
 // inside every block they would make it many times as long.
 template <typename T, Form form, Activation activation>
@@ -141,10 +131,8 @@ void run_dense(const Call& call, const Tile& tile) noexcept {
   T* y = output<T>(call, tile);
   contract<T, form, relu>(call, {argument<T>(tile, 0), argument<T>(tile, 1), argument<T>(tile, 2),
                                  y, tile.end - tile.begin, tile.scratch});
-  if constexpr (activation != Activation::linear && !relu) {
-    each_vector<T>((tile.end - tile.begin) * call.integers[2], [=](auto at, int64_t i) {
-      at.store(y + i, activate<T, activation>(at.load(y + i)));
-    });
+  if constexpr (!relu) {
+    activate_all<T, activation>(y, (tile.end - tile.begin) * call.integers[2]);
   }
 }
 
@@ -242,13 +230,9 @@ struct Dense {
 Kernel prepare_matmul(Call& call) { return prepare_product<Matmul>(call, 0); }
 Kernel prepare_batch_matmul(Call& call) { return prepare_product<Batch>(call, 1); }
 Kernel prepare_dense(Call& call) {
-  const Attribute* activation = call.find("activation");
-  const std::string word = activation != nullptr ? activation->word : "linear";
-  if (word == "linear") return prepare_product<Dense<Activation::linear>::Of>(call, 0);
-  if (word == "relu") return prepare_product<Dense<Activation::relu>::Of>(call, 0);
-  if (word == "tanh") return prepare_product<Dense<Activation::tanh>::Of>(call, 0);
-  if (word == "sigmoid") return prepare_product<Dense<Activation::sigmoid>::Of>(call, 0);
-  return nullptr;
+  return with_activation(call, [&](auto activation) {
+    return prepare_product<Dense<activation.value>::template Of>(call, 0);
+  });
 }
 
 Kernel prepare_partial_products(Call& call) {
@@ -262,13 +246,8 @@ Kernel prepare_partial_products(Call& call) {
   return floats<PartialProducts>(call);
 }
 Kernel prepare_dense_of_parts(Call& call) {
-  const Attribute* activation = call.find("activation");
-  const std::string word = activation != nullptr ? activation->word : "linear";
-  if (word == "linear") return floats<DenseOfParts<Activation::linear>>(call);
-  if (word == "relu") return floats<DenseOfParts<Activation::relu>>(call);
-  if (word == "tanh") return floats<DenseOfParts<Activation::tanh>>(call);
-  if (word == "sigmoid") return floats<DenseOfParts<Activation::sigmoid>>(call);
-  return nullptr;
+  return with_activation(
+      call, [&](auto activation) { return floats<DenseOfParts<activation.value>>(call); });
 }
 
 }  // namespace chainrule::CHAINRULE_ISA

@@ -1,7 +1,6 @@
 // Convolutions joined with the pooling behind them, sample by sample: what lies in between stays in
 // scratch. The pooling is the kernel of its own operation, called for one sample.
 #include "conv_sample.h"
-#include "vec_math.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
@@ -66,25 +65,6 @@ T* behind(const Tile& tile, int64_t bytes) noexcept {
   return reinterpret_cast<T*>(tile.scratch + bytes);
 }
 
-enum class Activation : uint8_t { linear, relu, tanh, sigmoid };
-
-Activation activation_of(const Call& call) {
-  const Attribute* given = call.find("activation");
-  const std::string word = given != nullptr ? given->word : "linear";
-  if (word == "relu") return Activation::relu;
-  if (word == "tanh") return Activation::tanh;
-  return word == "sigmoid" ? Activation::sigmoid : Activation::linear;
-}
-
-template <typename T>
-void activate(Activation activation, T* y, int64_t n) noexcept {
-  if (activation != Activation::tanh && activation != Activation::sigmoid) return;
-  each_vector<T>(n, [=](auto at, int64_t i) {
-    const Vec<T> z = at.load(y + i);
-    at.store(y + i, activation == Activation::tanh ? tanh<T>(z) : sigmoid<T>(z));
-  });
-}
-
 // Scratch: what lies between, then that of the convolution.
 struct ConvPool {
   template <typename T>
@@ -100,8 +80,7 @@ struct ConvPool {
     T* y = output<T>(call, tile, 0);
     std::byte* place = output<std::byte>(call, tile, 1);
     for (int64_t n = tile.begin; n < tile.end; ++n) {
-      fill_sample<T>(c, x, w, argument<T>(tile, 2), activation == Activation::relu, z, scratch);
-      activate(activation, z, joined.between);
+      fill_activated<T>(c, x, w, argument<T>(tile, 2), activation, z, scratch);
       run_pool(joined.pool, tile.status, z, y, place);
       x += c.source_size;
       y += call.output().row_size;
@@ -130,29 +109,20 @@ struct UnpooledTranspose {
   }
 };
 
-// requires: all arguments whole; a row of the output is a part of the samples.
+// requires: all arguments whole.
 struct UnpooledGradients {
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
     const Joined& joined = joined_of(call);
-    const Conv& c = *joined.conv;
-    const int64_t samples = call.operand[0].shape[0], each = call.integers[0];
     T* slopes = behind<T>(tile, 0);
-    T* scratch = behind<T>(tile, aligned_bytes(joined.between, call.operand[0].dtype));
-    T* w = output<T>(call, tile);
-    for (int64_t part = tile.begin; part < tile.end; ++part, w += call.output().row_size) {
-      const int64_t begin = std::min(part * each, samples), end = std::min(begin + each, samples);
-      const Slopes<T> rows{0, call.output().shape[1], w};
-      if (begin >= end || c.strips == 0) clear_elements(w, call.output().row_size);
-      for (int64_t n = begin; n < end; ++n) {
-        const int64_t place = n * call.operand[2].row_size * size_of(call.operand[2].dtype);
-        run_pool(joined.pool, tile.status, argument<T>(tile, 1) + n * call.operand[1].row_size,
-                 argument<std::byte>(tile, 2) + place, slopes);
-        add_slopes<T>(c, argument<T>(tile, 0) + n * c.source_size, slopes, rows,
-                      n == begin ? Start::zero : Start::sum, scratch);
-      }
-      if (begin < end && c.strips > 0) finish_slopes(c, w, scratch);
-    }
+    const auto slopes_of = [&](int64_t n) {
+      const int64_t place = n * call.operand[2].row_size * size_of(call.operand[2].dtype);
+      run_pool(joined.pool, tile.status, argument<T>(tile, 1) + n * call.operand[1].row_size,
+               argument<std::byte>(tile, 2) + place, slopes);
+      return slopes;
+    };
+    sum_parts<T>(call, tile, *joined.conv, slopes_of,
+                 behind<T>(tile, aligned_bytes(joined.between, call.operand[0].dtype)));
   }
 };
 
@@ -181,6 +151,9 @@ Operand add_spreading(const Call& call, const Operand& g, const Operand& place, 
 }  // namespace
 
 Kernel prepare_conv_pool(Call& call) {
+  const std::optional<Activation> activation = activation_of(call);
+  if (!activation) return nullptr;
+  call.integers[0] = static_cast<int64_t>(*activation);
   auto joined = std::make_shared<Joined>();
   const Operand& x = call.operand[0];
   const Operand& w = call.operand[1];
@@ -205,7 +178,6 @@ Kernel prepare_conv_pool(Call& call) {
   const Operand y = one_sample(call.output(0), x.dtype, {}, m);
   const Operand place = one_sample(call.output(1), call.output(1).dtype, {}, m);
   if (!add_pool(joined->pool, prepare_max_pool, 1, {z, y, place})) return nullptr;
-  call.integers[0] = static_cast<int64_t>(activation_of(call));
   return finished<ConvPool>(call, std::move(joined));
 }
 
@@ -222,14 +194,7 @@ Kernel prepare_unpooled_conv_transpose(Call& call) {
 Kernel prepare_unpooled_kernel_gradients(Call& call) {
   auto joined = std::make_shared<Joined>();
   const Operand slopes = add_spreading(call, call.operand[1], call.operand[2], *joined);
-  int64_t kernel[kSpace];
-  spread_out(call, "kernel", 1, kernel);
-  joined->conv = described(call, call.operand[0], slopes, kernel, false);
-  Conv& c = *joined->conv;
-  const auto rows = static_cast<int64_t>(c.classes.front().step.size());
-  for (int64_t i = 0; i < rows; ++i) c.slope.push_back(static_cast<int32_t>(i * c.columns));
-  const int64_t parts = std::max<int64_t>(call.output().shape[0], 1);
-  call.integers[0] = (call.operand[0].shape[0] + parts - 1) / parts;
+  joined->conv = described_gradient(call, slopes);
   return joined->pool.kernel != nullptr ? finished<UnpooledGradients>(call, std::move(joined))
                                         : nullptr;
 }

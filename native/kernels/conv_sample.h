@@ -3,6 +3,7 @@
 // with zeros around it; elsewhere it is read where it lies. How a sample is cut changes no bit.
 #pragma once
 
+#include "activation.h"
 #include "conv_space.h"
 #include "elementwise.h"
 #include "gemm_gather.h"
@@ -48,6 +49,16 @@ inline std::shared_ptr<Conv> described(const Call& call, const Operand& x, const
   c->channels = transposed ? m : inner;
   c->columns = transposed ? inner : m;
   arrange(*c, size_of(x.dtype));
+  return c;
+}
+
+// For the gradient of the kernel of x [n, space, c], the first argument, by the slopes of y.
+inline std::shared_ptr<Conv> described_gradient(const Call& call, const Operand& slopes) {
+  int64_t kernel[kSpace];
+  spread_out(call, "kernel", 1, kernel);
+  std::shared_ptr<Conv> c = described(call, call.operand[0], slopes, kernel, false);
+  const auto rows = static_cast<int64_t>(c->classes.front().step.size());
+  for (int64_t i = 0; i < rows; ++i) c->slope.push_back(static_cast<int32_t>(i * c->columns));
   return c;
 }
 
@@ -194,6 +205,15 @@ inline void fill_sample(const Conv& c, const T* x, const T* w, const T* bias, bo
   }
 }
 
+// The same with any activation: relu in registers, the others in a pass over the sample.
+template <typename T>
+inline void fill_activated(const Conv& c, const T* x, const T* w, const T* bias,
+                           Activation activation, T* y, T* scratch) noexcept {
+  const bool relu = activation == Activation::relu;
+  fill_sample<T>(c, x, w, bias, relu, y, scratch);
+  if (!relu) activate_all(activation, y, c.target_size);
+}
+
 // Rows [first, first + count) of the kernel's matrix, whose slopes begin at `w`.
 template <typename T>
 struct Slopes {
@@ -253,6 +273,36 @@ inline void add_slopes(const Conv& c, const T* x, const T* g, const Slopes<T>& s
 template <typename T>
 inline void finish_slopes(const Conv& c, T* w, const T* scratch) noexcept {
   if (c.winograd.used) transform_kernel_back(c, scratch, w);
+}
+
+struct Samples {
+  int64_t begin, end;
+};
+
+// The slopes of the kernel from some samples. slopes_of(n), asked for one sample after the other,
+// gives the slopes of y.
+template <typename T, typename SlopesOf>
+inline void sum_slopes(const Conv& c, const T* x, Samples some, SlopesOf slopes_of,
+                       const Slopes<T>& s, T* scratch) noexcept {
+  if (some.begin >= some.end || c.strips == 0) return clear_elements(s.w, s.count * c.columns);
+  for (int64_t n = some.begin; n < some.end; ++n) {
+    const Start start = n == some.begin ? Start::zero : Start::sum;
+    add_slopes<T>(c, x + n * c.source_size, slopes_of(n), s, start, scratch);
+  }
+  finish_slopes(c, s.w, scratch);
+}
+
+// requires: x, the first argument, whole; a row of the output is what a part of the samples gives.
+template <typename T, typename SlopesOf>
+inline void sum_parts(const Call& call, const Tile& tile, const Conv& c, SlopesOf slopes_of,
+                      T* scratch) noexcept {
+  const int64_t samples = call.operand[0].shape[0], parts = call.output().shape[0];
+  T* w = output<T>(call, tile);
+  for (int64_t part = tile.begin; part < tile.end; ++part, w += call.output().row_size) {
+    const int64_t each = (samples + parts - 1) / parts, begin = std::min(part * each, samples);
+    sum_slopes<T>(c, argument<T>(tile, 0), {begin, std::min(begin + each, samples)}, slopes_of,
+                  {0, call.output().shape[1], w}, scratch);
+  }
 }
 
 }  // namespace chainrule::CHAINRULE_ISA

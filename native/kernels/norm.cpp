@@ -182,7 +182,7 @@ struct PartialColumnProducts {
 };
 
 // y = f((x - mean) (gamma / sqrt(variance + epsilon)) + beta). Scratch: the tables of the formula.
-template <bool relu>
+template <Activation activation>
 struct NormalizeColumns {
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
@@ -197,8 +197,8 @@ struct NormalizeColumns {
     each_vector<T>(columns, [=](auto at, int64_t i) {
       at.store(table[1] + i, at.load(gamma + i) / sqrt(at.load(variance + i) + epsilon));
     });
-    const Scaling<T, relu> formula{argument<T>(tile, 0), output<T>(call, tile), table[0], table[1],
-                                   table[2]};
+    const Scaling<T, activation> formula{argument<T>(tile, 0), output<T>(call, tile), table[0],
+                                         table[1], table[2]};
     over_rows<T>(rows_in(call, tile, 0), columns, formula);
   }
 };
@@ -244,12 +244,16 @@ Kernel with_tables(Call& call, int64_t tables) {
   return floats<Loop>(call);
 }
 
-Kernel with_activation(Call& call) {
-  const Attribute* activation = call.find("activation");
-  if (activation != nullptr && activation->word == "relu") {
-    return with_tables<NormalizeColumns<true>>(call, 3);
+// Of the activations linear and relu only.
+Kernel prepare_scaling(Call& call) {
+  const std::optional<Activation> activation = activation_of(call);
+  if (activation == Activation::linear) {
+    return with_tables<NormalizeColumns<Activation::linear>>(call, 3);
   }
-  return with_tables<NormalizeColumns<false>>(call, 3);
+  if (activation == Activation::relu) {
+    return with_tables<NormalizeColumns<Activation::relu>>(call, 3);
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -271,9 +275,9 @@ Kernel prepare_partial_column_products(Call& call) {
   return kernel;
 }
 
-Kernel prepare_normalize_columns(Call& call) { return with_activation(call); }
+Kernel prepare_normalize_columns(Call& call) { return prepare_scaling(call); }
 
-Kernel prepare_batch_normalize(Call& call) { return with_activation(call); }
+Kernel prepare_batch_normalize(Call& call) { return prepare_scaling(call); }
 
 Kernel prepare_batch_normalize_gradient(Call& call) {
   return with_tables<BatchNormalizeGradient>(call, 4);

@@ -2,6 +2,7 @@
 // column, which stay in registers down a strip of columns.
 #pragma once
 
+#include "activation.h"
 #include "norm.h"
 
 namespace chainrule::CHAINRULE_ISA {
@@ -22,8 +23,8 @@ inline void over_strips(int64_t rows, int64_t width, const Formula& formula) noe
   }
 }
 
-// y = f((x - mean) factor + beta), f the identity or relu.
-template <typename T, bool rectified = false>
+// y = f((x - mean) factor + beta)
+template <typename T, Activation activation = Activation::linear>
 struct Scaling {
   const T* x;
   T* y;
@@ -48,7 +49,7 @@ struct Scaling {
     for (int64_t r = 0; r < rows; ++r, from += stride, to += stride) {
       for (int v = 0; v < vectors; ++v) {
         const Vec<T> z = fma(at.load(from + v * kLanes<T>) - m[v], f[v], b[v]);
-        at.store(to + v * kLanes<T>, rectified ? select<T>(z <= 0, Vec<T>{}, z) : z);
+        at.store(to + v * kLanes<T>, activate<T, activation>(z));
       }
     }
   }
