@@ -1,9 +1,7 @@
 // The derivative of a convolution by an input of few channels: each place of g is multiplied by a
 // whole row of the kernel and added to the row of the input that it looks at. Places that are
 // multiplied together stand one below the other, so that what they add to does not overlap.
-#include "conv_space.h"
-#include "elementwise.h"
-#include "gemm_gather.h"
+#include "conv_sample.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
@@ -26,18 +24,13 @@ int64_t whole(const Scatter& s) noexcept {
 }
 
 template <typename T>
-void clear_elements(T* to, int64_t n) noexcept {
-  each_vector<T>(n, [=](auto at, int64_t i) { at.store(to + i, Vec<T>{}); });
-}
-
-template <typename T>
 void take_inner(const Scatter& s, const T* from, T* to) noexcept {
   const int64_t row = s.size[2] * s.target_channels;
   for (int64_t z = 0; z < s.size[0]; ++z) {
     for (int64_t y = 0; y < s.size[1]; ++y, to += row) {
       const int64_t line = (z + s.low[0]) * s.extent[1] + y + s.low[1];
       const T* start = from + (line * s.extent[2] + s.low[2]) * s.target_channels;
-      each_vector<T>(row, [=](auto at, int64_t i) { at.store(to + i, at.load(start + i)); });
+      copy_elements(to, start, row);
     }
   }
 }
@@ -72,17 +65,6 @@ struct ConvScatter {
   }
 };
 
-// Numbers of an attribute for the axes of space, `otherwise` for those in front that are missing.
-void read_axes(const Call& call, const char* name, int64_t otherwise, int64_t (&numbers)[kSpace],
-               size_t each) {
-  for (int64_t& number : numbers) number = otherwise;
-  const Attribute* given = call.find(name);
-  const size_t rank = given != nullptr ? given->numbers.size() / each : 0;
-  for (size_t i = 0; i < rank; ++i) {
-    numbers[kSpace - rank + i] = static_cast<int64_t>(given->numbers[i * each]);
-  }
-}
-
 struct Numbers {
   int64_t out[kSpace], kernel[kSpace], stride[kSpace], dilation[kSpace];
 };
@@ -91,15 +73,13 @@ Numbers numbers_of(const Call& call, Scatter& s) {
   Numbers n;
   const Operand& g = call.operand[0];
   const Operand& w = call.operand[1];
-  const int rank = g.rank - 2;
-  for (int i = 0; i < kSpace; ++i) n.out[i] = n.kernel[i] = 1;
-  for (int i = 0; i < rank; ++i) n.out[kSpace - rank + i] = g.shape[1 + i];
-  for (int i = 0; i + 1 < rank; ++i) n.kernel[kSpace - rank + i] = w.shape[i];
-  n.kernel[kSpace - 1] = static_cast<int64_t>(call.number("width", 1));
-  read_axes(call, "strides", 1, n.stride, 1);
-  read_axes(call, "dilation", 1, n.dilation, 1);
-  read_axes(call, "padding", 0, s.low, 2);
-  read_axes(call, "size", 1, s.size, 1);
+  space_of(g, 1, g.rank - 2, n.out);
+  space_of(w, 0, g.rank - 2, n.kernel);
+  n.kernel[kSpace - 1] = static_cast<int64_t>(call.number("width", 1));  // beside the columns of w
+  spread_out(call, "strides", 1, n.stride);
+  spread_out(call, "dilation", 1, n.dilation);
+  spread_out(call, "padding", 0, s.low, 2);
+  spread_out(call, "size", 1, s.size);
   return n;
 }
 
