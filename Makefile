@@ -50,7 +50,8 @@ sanitize-%: $(DEV) $(BIN)/cmake
 	  -DCMAKE_BUILD_TYPE=None -DCHAINRULE_PYTHON=OFF -DCHAINRULE_BUILD_TESTS=ON \
 	  -DCHAINRULE_SANITIZE=$*
 	$(CMAKE) --build build/sanitize-$*
-	$(BIN)/ctest --test-dir build/sanitize-$* --output-on-failure
+	$(BIN)/ctest --test-dir build/sanitize-$* --output-on-failure \
+	  --parallel $$(getconf _NPROCESSORS_ONLN)
 
 clean: ## remove what was built, but not the environment
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -75,7 +76,7 @@ $(DEV): pyproject.toml $(NATIVE) | $(BIN)/python
 	@touch $(PLAIN) $@
 
 $(TEST): pyproject.toml $(NATIVE) | $(BIN)/python
-	$(INSTALL) '.[dev,plot,parquet,keras-files,parity]'
+	$(INSTALL) '.[dev,audio,plot,parquet,keras-files,parity]'
 	@touch $(PLAIN) $(DEV) $@
 
 $(BENCH): pyproject.toml $(NATIVE) | $(BIN)/python

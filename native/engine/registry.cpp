@@ -6,16 +6,9 @@
 
 #include "cpu.h"
 
-#if defined(__x86_64__)
-#define CHAINRULE_SETS SET(baseline) SET(avx2) SET(avx512)
-#elif defined(__aarch64__)
-#define CHAINRULE_SETS SET(neon)
-#else
-#define CHAINRULE_SETS SET(baseline)
-#endif
-
 namespace chainrule {
 
+// CHAINRULE_SETS names the instruction sets that are compiled in, the best last.
 #define SET(isa)                             \
   namespace isa {                            \
   extern const KernelEntry kernel_entries[]; \

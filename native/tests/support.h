@@ -2,12 +2,14 @@
 // tiles of rows, and a distance in units in the last place to compare with an oracle in double.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>
 #include <limits>
 #include <random>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -131,33 +133,51 @@ inline Call make_call(const Invocation& invocation) {
   return call;
 }
 
-// Runs the rows of a call in tiles of `tile` rows; false where the kernel does not serve the types.
-inline bool run_call(const KernelTable& table, const Invocation& invocation,
-                     int64_t tile = INT64_MAX, Status* status = nullptr) {
-  Call call = make_call(invocation);
-  const KernelEntry* entry = find_kernel(table, invocation.operation);
-  if (entry == nullptr) return false;
-  const Kernel kernel = entry->prepare(call);
-  if (kernel == nullptr) return false;
+// Where the build looks for races, two threads share the tiles of a call.
+#if defined(CHAINRULE_TILES_IN_THREADS)
+inline constexpr int64_t tile_threads = 2;
+#else
+inline constexpr int64_t tile_threads = 1;
+#endif
+
+// One in `tile_threads` of the tiles of `tile` rows, from tile `first` on.
+inline void run_tiles(const Call& call, const std::vector<Array*>& arrays, int64_t tile,
+                      int64_t first, Status& status) {
   std::vector<std::byte> scratch(static_cast<size_t>(call.scratch_bytes) + 64);
   const size_t past = reinterpret_cast<uintptr_t>(scratch.data()) % 64;
-  std::vector<Array*> arrays = invocation.arguments;
-  arrays.insert(arrays.end(), invocation.outputs.begin(), invocation.outputs.end());
-  Status own;
-  const int64_t rows = invocation.outputs[0]->rows();
-  for (int64_t begin = 0; begin < rows;) {
-    const int64_t end = rows - begin < tile ? rows : begin + tile;
+  const int64_t rows = arrays[static_cast<size_t>(call.arguments)]->rows();
+  for (int64_t begin = first * tile; begin < rows; begin += tile_threads * tile) {
     void* pointers[max_operands];
     for (size_t i = 0; i < arrays.size(); ++i) {
       const Operand& operand = call.operand[i];
       const int64_t skip = operand.tiled ? begin * operand.row_size * size_of(operand.dtype) : 0;
       pointers[i] = arrays[i]->raw() + skip;
     }
-    Tile piece{pointers, begin, end, scratch.data() + (64 - past) % 64,
-               status != nullptr ? status : &own};
-    kernel(call, piece);
-    begin = end;
+    const int64_t end = rows - begin < tile ? rows : begin + tile;
+    call.kernel(call, {pointers, begin, end, scratch.data() + (64 - past) % 64, &status});
   }
+}
+
+// Runs the rows of a call in tiles of `tile` rows; false where the kernel does not serve the types.
+inline bool run_call(const KernelTable& table, const Invocation& invocation,
+                     int64_t tile = INT64_MAX, Status* status = nullptr) {
+  Call call = make_call(invocation);
+  const KernelEntry* entry = find_kernel(table, invocation.operation);
+  if (entry == nullptr) return false;
+  call.kernel = entry->prepare(call);
+  if (call.kernel == nullptr) return false;
+  std::vector<Array*> arrays = invocation.arguments;
+  arrays.insert(arrays.end(), invocation.outputs.begin(), invocation.outputs.end());
+  Status own;
+  if (status == nullptr) status = &own;
+  const int64_t rows = std::max<int64_t>(invocation.outputs[0]->rows(), 1);
+  tile = std::min(tile, rows);
+  std::vector<std::thread> others;
+  for (int64_t first = 1; first < tile_threads && tile < rows; ++first) {
+    others.emplace_back([&, first] { run_tiles(call, arrays, tile, first, *status); });
+  }
+  run_tiles(call, arrays, tile, 0, *status);
+  for (std::thread& other : others) other.join();
   return true;
 }
 
