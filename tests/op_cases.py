@@ -553,6 +553,55 @@ def _warps() -> list[Case]:
     return rows
 
 
+def strings(n: int, t: int, m: int, size: int, blank: int, kind: str = "int64") -> Make:
+    """Logits, labels of which some are repeated, the frames that are used and the lengths: strings
+    of none, some without a path, one with a label that is no class."""
+
+    def make(rng: Rng, dtype: str) -> list[np.ndarray]:
+        labels = (blank + 1 + rng.integers(0, max(min(3, m - 1), 1), (n, size))) % m
+        if size and n > 8:
+            labels[8] = m
+        used = (np.arange(t) < rng.integers(t // 2, t + 1, (n, 1))) & (rng.random((n, t)) < 0.95)
+        z = rng.standard_normal((n, t, m)).astype(dtype)
+        lengths = rng.integers(0, size + 1, n)
+        return [z, labels.astype(kind), used, lengths.astype(kind)]
+
+    return make
+
+
+# samples, frames, classes, labels, the blank
+STRINGS = (
+    (1, 1, 1, 0, 0), (5, 7, 4, 3, 1), (9, 12, 5, 8, 4), (3, 40, 19, 17, 0), (4, 0, 3, 2, 0),
+    (0, 5, 3, 2, 1), (2, 6, 2, 0, 0), (6, 30, 9, 9, 1), (2, 3, 70, 2, 1),
+)  # fmt: skip
+
+
+def _strings() -> list[Case]:
+    rows: list[Case] = []
+    for n, t, m, size, blank in STRINGS:
+        kind = "int32" if n % 2 else "int64"
+        make, form = strings(n, t, m, size, blank, kind), {"blank": blank}
+        search = {**form, "width": 1 + 3 * n, "paths": 1 + n}
+        both = joined(make, strings(n, 1, m + 1, t, blank, "int32"))
+        rows += [
+            Case("ctc_loss", make, form, smooth=False),
+            Case("ctc_loss_gradient", joined(normal((n,)), make), form, smooth=False),
+            Case("ctc_beam_search", part(make, 0, 2), search, smooth=False),
+            Case("edit_distance", part(both, 1, 3, 5, 7), smooth=False),
+        ]
+    return rows
+
+
+def part(make: Make, *kept: int) -> Make:
+    """Some of the arrays."""
+
+    def some(rng: Rng, dtype: str) -> list[np.ndarray]:
+        arrays = make(rng, dtype)
+        return [arrays[i] for i in kept]
+
+    return some
+
+
 def _updates() -> list[Case]:
     rows = []
     for shape in ((), (1,), (0,), (33, 5)):
@@ -597,11 +646,64 @@ def _updates() -> list[Case]:
     return rows
 
 
+# Samples, steps and units of a recurrent layer; a mask, kept parts of the state, time reversed.
+RECURRENT = (
+    (3, 4, 5, False, False, False), (2, 3, 17, True, True, True), (9, 2, 16, True, False, False),
+    (1, 1, 1, False, True, True), (0, 3, 2, True, True, False), (3, 0, 2, True, False, True),
+    (35, 3, 3, True, True, False),
+)  # fmt: skip
+
+
+def recurrent(name: str, n: int, t: int, m: int, *has: bool, **attributes: Any) -> list[Case]:
+    """The operation over whole sequences and its derivative."""
+    masked, kept, reverse = has
+    ends = joined(booleans((n, t if masked else 0)), normal((n, m if kept else 0)))
+    states, state = (n, t + 1, m), (n, m)
+    forms = {
+        "rnn": (1, [state], [states, states]),
+        "lstm": (4, [state, state], [states, states, states, (n, t, 4 * m)]),
+        "gru": (3, [(3 * m,), state], [states, states, (n, t, 4 * m)]),
+    }
+    gates, first, seen = forms[name]
+    u = (m, gates * m)
+    attributes |= {"reverse": reverse, "activation": attributes.get("activation", "tanh")}
+    if name != "rnn":
+        attributes["recurrent_activation"] = attributes.get("recurrent_activation", "sigmoid")
+    smooth = "relu" not in attributes.values()
+    rows = [
+        Case(name, joined(normal((n, t, gates * m), u, *first), ends), attributes, smooth, 2e-5),
+        Case(f"{name}_gradient", joined(normal(*seen, u), ends), attributes, smooth, 5e-4),
+    ]
+    inputs = normal((n, t, 7), (7, gates * m), (gates * m,), u, *first)
+    rows.append(Case(f"{name}_layer", joined(inputs, ends), attributes, smooth, 2e-5))
+    if name == "lstm":  # without cotangents of the cells
+        seen[1] = (n, 0, m)
+        rows.append(replace(rows[1], make=joined(normal(*seen, u), ends)))
+    return rows
+
+
+def _recurrent() -> list[Case]:
+    rows = [
+        case for name in ("rnn", "lstm", "gru") for r in RECURRENT for case in recurrent(name, *r)
+    ]
+    for row in RECURRENT[:3]:
+        rows += recurrent("gru", *row, reset_after=False)
+    other = RECURRENT[1]
+    rows += recurrent("rnn", *other, activation="relu")
+    rows += recurrent("rnn", *other, activation="linear")
+    for name in ("lstm", "gru"):
+        rows += recurrent(name, *other, activation="relu", recurrent_activation="tanh")
+        rows += recurrent(name, *other, activation="sigmoid", recurrent_activation="linear")
+    return rows
+
+
 CASES = [
     *_elementwise(), *_reductions(), *_shapes(), *_products(), *_indices(), *_classes(),
     *_norms(),
     *_convolutions(),
     *_pools(),
+    *_recurrent(),
+    *_strings(),
     *_warps(),
     *_updates(),
 ]  # fmt: skip
@@ -710,6 +812,14 @@ LARGE = [
         joined(normal((1001, 301), (1001, 301), (1001, 301)), positive((1001, 301), (), (), ())),
         {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
     ),
+    Case("ctc_loss", strings(33, 50, 31, 20, 0), {"blank": 0}),
+    Case("ctc_loss_gradient", joined(normal((33,)), strings(33, 50, 31, 20, 0)), {"blank": 0}),
+    Case(
+        "ctc_beam_search",
+        part(strings(9, 20, 7, 2, 1), 0, 2),
+        {"blank": 1, "width": 20, "paths": 2},
+    ),
+    Case("edit_distance", part(joined(*[strings(300, 1, 5, 60, 0)] * 2), 1, 3, 5, 7)),
     Case("warp", images(200, (40, 50), 3), {"size": (33, 35), "fill_mode": "reflect"}),
     Case("warp_gradient", images(200, (40, 50), 1), {"size": (33, 35), "fill_mode": "wrap"}),
     Case(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from chainrule.dtypes import is_float
 from chainrule.errors import GraphError, ShapeError
 from chainrule.graph import scope
-from chainrule.graph.primitive import registry
+from chainrule.graph.primitive import Primitive, registry
 from chainrule.graph.value import Node, Value, Variable, constant
 
 
@@ -134,17 +135,30 @@ def _through_decomposition(
     node: Node, gs: Sequence[Value | None], cotangents: dict[Value, Value]
 ) -> None:
     """Differentiate a fused operation by the primitives it stands for."""
-    parts = node.op.decompose(*node.arguments, **node.attributes)
+    for argument, part in decomposed(node.op, gs, node.arguments, node.attributes).items():
+        _gather(cotangents, argument, part)
+
+
+def decomposed(
+    op: Primitive,
+    gs: Sequence[Value | None],
+    arguments: Sequence[Value],
+    attributes: Mapping[str, Any],
+) -> dict[Value, Value]:
+    """Return the cotangents of a fused operation's arguments, by the primitives it stands for."""
+    parts = op.decompose(*arguments, **attributes)
     parts = parts if isinstance(parts, tuple) else (parts,)
     # Each once, and without what lies behind: one argument may be another, or depend on it.
-    floats = list(dict.fromkeys(a for a in node.arguments if is_float(a.dtype)))
-    known = set(node.arguments)
+    floats = list(dict.fromkeys(a for a in arguments if is_float(a.dtype)))
+    found: dict[Value, Value] = {}
     for output, g in zip(parts, gs, strict=True):
         if g is None:
             continue
-        for argument, part in zip(floats, cotangents_of(output, floats, g, known), strict=True):
+        behind_output = cotangents_of(output, floats, g, set(arguments))
+        for argument, part in zip(floats, behind_output, strict=True):
             if part is not None:
-                _gather(cotangents, argument, part)
+                _gather(found, argument, part)
+    return found
 
 
 def _zeros(value: Value) -> Value:

@@ -9,10 +9,17 @@ from types import SimpleNamespace
 from chainrule.ops import (
     conv_fused,
     conv_pool,
+    ctc,
+    ctc_search,
     draws,
+    edits,
     fused,
+    gru,
+    lstm,
     normalization,
     operators,
+    recurrent,
+    recurrent_layers,
     resizing,
     symbolic,
     update,
@@ -26,6 +33,7 @@ from chainrule.ops.arrays import (
     expand_dims, moveaxis, ndim, ravel, require_finite, require_range, reshape, shape, size,
     squeeze, stop_gradient, swapaxes, transpose,
 )
+from chainrule.ops.attention import dot_product_attention
 from chainrule.ops.bends import (
     elu, gelu, hard_sigmoid, hard_silu, hard_swish, hard_tanh, leaky_relu, log_sigmoid, mish,
     relu6, selu, silu, softsign, swish,
@@ -75,6 +83,7 @@ from chainrule.ops.shrinks import (
 from chainrule.ops.signs import abs, absolute, negative, reciprocal, rsqrt, sign, sqrt, square
 from chainrule.ops.statistics import average, median, moments, norm, normalize, quantile, std, var
 from chainrule.ops.summation import einsum
+from chainrule.ops.transcripts import ctc_decode, ctc_loss
 from chainrule.ops.truths import logical_and, logical_not, logical_or, logical_xor
 from chainrule.ops.windows import slice, slice_update
 # isort: on
@@ -124,6 +133,10 @@ __all__ = [
     "convert_to_tensor",
     "cos",
     "count_nonzero",
+    "ctc",
+    "ctc_decode",
+    "ctc_loss",
+    "ctc_search",
     "cumprod",
     "cumsum",
     "dense",
@@ -134,7 +147,9 @@ __all__ = [
     "divide",
     "divide_no_nan",
     "dot",
+    "dot_product_attention",
     "draws",
+    "edits",
     "einsum",
     "elu",
     "equal",

@@ -18,7 +18,7 @@ from chainrule.ops.convert import as_value, cast, counted, one_axis
 from chainrule.ops.reduce import reduce_max
 
 Like = Any
-_NO_ROW = 65535  # the code that `take` reports as well
+NO_ROW = 65535  # the code that `take` reports as well
 
 
 def take(x: Like, indices: Like, axis: int | None = None) -> Value:
@@ -87,7 +87,7 @@ def checked_rows(indices: Like, n: int) -> Value:
     if numbers.constant is not None:
         return numbers
     numbers = where(less(numbers, 0), f.add(numbers, n), numbers)
-    return cast(checks.require_range(numbers, low=0, high=n, code=_NO_ROW), "int64")
+    return cast(checks.require_range(numbers, low=0, high=n, code=NO_ROW), "int64")
 
 
 def take_along_axis(x: Like, indices: Like, axis: int | None = None) -> Value:

@@ -17,6 +17,7 @@ from chainrule.plan.conv_passes import (
 )
 from chainrule.plan.norm_passes import fuse_norm, split_columns
 from chainrule.plan.pool_passes import relu_after_pool, sum_before_spreading
+from chainrule.plan.recurrent_passes import fuse_inputs
 from chainrule.plan.rewriting import (
     Outputs,
     Readers,
@@ -94,6 +95,8 @@ def _simpler(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
     if name == "transpose" and x.node is not None and x.node.op.name == "transpose":
         axes = tuple(x.node.attributes["axes"][a] for a in attributes["axes"])
         return apply("transpose", x.node.arguments, {"axes": axes}, node.path)
+    if name == "transpose" and _moves_nothing(x, attributes["axes"]):
+        return apply("reshape", (x,), {"shape": node.outputs[0].shape}, node.path)
     if name == "reshape" and x.node is not None and x.node.op.name == "reshape":
         return apply("reshape", x.node.arguments, attributes, node.path)
     if name == "broadcast" and x.constant is not None and x.size == 1 and "fill" in registry():
@@ -102,6 +105,12 @@ def _simpler(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
     if name == "multiply":
         return _scaled(arguments, node)
     return None
+
+
+def _moves_nothing(x: Value, axes: Sequence[int]) -> bool:
+    """Return whether only axes of one element change their places."""
+    kept = [a for a in axes if x.shape[a] != 1]
+    return kept == sorted(kept)
 
 
 def _scaled(arguments: tuple[Value, ...], node: Node) -> Outputs | None:
@@ -261,6 +270,7 @@ PASSES: tuple[Pass, ...] = (
     fuse_norm,
     fuse_conv,
     merge_equal,
+    fuse_inputs,
     split_dense,
     split_columns,
     fuse_conv_pool,
