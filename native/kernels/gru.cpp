@@ -105,6 +105,8 @@ struct GruGradient {
     const T* const keep = s.kept ? argument<T>(tile, 5) : nullptr;
     const auto f = functions_of<T, usual>(s);
     Pieces<T> room = pieces_of<T>(tile);
+    const Outputs<T> outputs = outputs_of(call, tile, room);
+    T* const whole = room.take(outputs.wanted() ? kSamples * 3 * m : 0);
     T* const z = room.take(kSamples * 3 * m);
     T* const back = room.take(kSamples * m);
     T* const to_reset = room.take(kSamples * m);
@@ -139,9 +141,12 @@ struct GruGradient {
         }
         if (any) multiply_panels(u, z, 3 * m, rows, back, m);
         for (int64_t r = 0; r < rows; ++r) {
-          copy_row(z + r * 3 * m, 2 * m, ga.row(first + r, step));
+          T* const to = ga.row(first + r, step);
+          copy_row(z + r * 3 * m, 2 * m, to);
           copy_row(z + r * 3 * m, 3 * m, inner.row(first + r, step));
+          if (outputs.wanted()) copy_row(to, 3 * m, whole + r * 3 * m);
         }
+        outputs.leave(first, rows, step, whole, any);
         const bool after = s.reset_after;
         carry_back<T>(mask, first, rows, step, m, g, old, dh,
                       [=](auto at, int64_t r, int64_t v, Vec<T> d) {
@@ -195,17 +200,20 @@ Kernel prepare(Call& call, int shift) {
   return cell_kernel<Gru>(call);
 }
 
+Kernel prepare_gradient(Call& call, int shift) {
+  const int64_t m = call.operand[3].shape[0];
+  if (!read_sequence(call, call.operand[2].shape[1], m, 4, shift)) return nullptr;
+  call.scratch_bytes = outputs_bytes(call) + panels_bytes(call, 3 * m, m) +
+                       2 * block_bytes(call, 3 * m) + 2 * block_bytes(call, m);
+  return cell_kernel<GruGradient>(call);
+}
+
 }  // namespace
 
 Kernel prepare_gru(Call& call) { return prepare(call, 0); }
 Kernel prepare_gru_layer(Call& call) { return prepare(call, 2); }
 
-Kernel prepare_gru_gradient(Call& call) {
-  const int64_t m = call.operand[3].shape[0];
-  if (!read_sequence(call, call.operand[2].shape[1], m, 4)) return nullptr;
-  call.scratch_bytes =
-      panels_bytes(call, 3 * m, m) + block_bytes(call, 3 * m) + 2 * block_bytes(call, m);
-  return cell_kernel<GruGradient>(call);
-}
+Kernel prepare_gru_gradient(Call& call) { return prepare_gradient(call, 0); }
+Kernel prepare_gru_layer_gradient(Call& call) { return prepare_gradient(call, 1); }
 
 }  // namespace chainrule::CHAINRULE_ISA

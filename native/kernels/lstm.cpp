@@ -108,6 +108,7 @@ struct LstmGradient {
     const Mask mask = mask_of(call, tile, 5);
     const T* const keep = s.kept ? argument<T>(tile, 6) : nullptr;
     Pieces<T> room = pieces_of<T>(tile);
+    const Outputs<T> outputs = outputs_of(call, tile, room);
     T* const z = room.take(kSamples * 4 * m);
     T* const back = room.take(kSamples * m);
     const Panels<T> u = pack_panels(argument<T>(tile, 4), 4 * m, true, 4 * m, m,
@@ -143,7 +144,9 @@ struct LstmGradient {
             });
           }
         }
-        if (mask.any(first, rows, step)) multiply_panels(u, z, 4 * m, rows, back, m);
+        const bool any = mask.any(first, rows, step);
+        if (any) multiply_panels(u, z, 4 * m, rows, back, m);
+        outputs.leave(first, rows, step, z, any);
         carry_back<T>(mask, first, rows, step, m, gh, old, dh,
                       [=](auto at, int64_t r, int64_t v, Vec<T>) {
                         const Vec<T> b = at.load(back + r * m + v);
@@ -162,17 +165,20 @@ Kernel prepare(Call& call, int shift) {
   return cell_kernel<Lstm>(call);
 }
 
+Kernel prepare_gradient(Call& call, int shift) {
+  const int64_t m = call.operand[4].shape[0];
+  if (!read_sequence(call, call.operand[3].shape[1], m, 5, shift)) return nullptr;
+  call.scratch_bytes = outputs_bytes(call) + panels_bytes(call, 4 * m, m) +
+                       block_bytes(call, 4 * m) + block_bytes(call, m);
+  return cell_kernel<LstmGradient>(call);
+}
+
 }  // namespace
 
 Kernel prepare_lstm(Call& call) { return prepare(call, 0); }
 Kernel prepare_lstm_layer(Call& call) { return prepare(call, 2); }
 
-Kernel prepare_lstm_gradient(Call& call) {
-  const int64_t m = call.operand[4].shape[0];
-  if (!read_sequence(call, call.operand[3].shape[1], m, 5)) return nullptr;
-  call.scratch_bytes =
-      panels_bytes(call, 4 * m, m) + block_bytes(call, 4 * m) + block_bytes(call, m);
-  return cell_kernel<LstmGradient>(call);
-}
+Kernel prepare_lstm_gradient(Call& call) { return prepare_gradient(call, 0); }
+Kernel prepare_lstm_layer_gradient(Call& call) { return prepare_gradient(call, 1); }
 
 }  // namespace chainrule::CHAINRULE_ISA

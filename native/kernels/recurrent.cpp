@@ -62,6 +62,7 @@ struct RnnGradient {
     const Mask mask = mask_of(call, tile, 3);
     const T* const keep = s.kept ? argument<T>(tile, 4) : nullptr;
     Pieces<T> room = pieces_of<T>(tile);
+    const Outputs<T> outputs = outputs_of(call, tile, room);
     T* const z = room.take(kSamples * m);
     T* const back = room.take(kSamples * m);
     const Panels<T> u = pack_panels(argument<T>(tile, 2), m, true, m, m, room.next);
@@ -80,7 +81,9 @@ struct RnnGradient {
           }
           copy_row(z + r * m, m, ga.row(n, step));
         }
-        if (mask.any(first, rows, step)) multiply_panels(u, z, m, rows, back, m);
+        const bool any = mask.any(first, rows, step);
+        if (any) multiply_panels(u, z, m, rows, back, m);
+        outputs.leave(first, rows, step, z, any);
         carry_back<T>(mask, first, rows, step, m, g, s.before(step), dh,
                       [=](auto at, int64_t r, int64_t v, Vec<T>) {
                         const Vec<T> sum = at.load(back + r * m + v);
@@ -106,16 +109,19 @@ Kernel prepare(Call& call, int shift) {
   return cell_kernel<Rnn>(call);
 }
 
+Kernel prepare_gradient(Call& call, int shift) {
+  const int64_t m = call.operand[2].shape[0];
+  if (!read_sequence(call, call.operand[1].shape[1] - 1, m, 3, shift)) return nullptr;
+  call.scratch_bytes = outputs_bytes(call) + panels_bytes(call, m, m) + 2 * block_bytes(call, m);
+  return cell_kernel<RnnGradient>(call);
+}
+
 }  // namespace
 
 Kernel prepare_rnn(Call& call) { return prepare(call, 0); }
 Kernel prepare_rnn_layer(Call& call) { return prepare(call, 2); }
 
-Kernel prepare_rnn_gradient(Call& call) {
-  const int64_t m = call.operand[2].shape[0];
-  if (!read_sequence(call, call.operand[1].shape[1] - 1, m, 3)) return nullptr;
-  call.scratch_bytes = panels_bytes(call, m, m) + 2 * block_bytes(call, m);
-  return cell_kernel<RnnGradient>(call);
-}
+Kernel prepare_rnn_gradient(Call& call) { return prepare_gradient(call, 0); }
+Kernel prepare_rnn_layer_gradient(Call& call) { return prepare_gradient(call, 1); }
 
 }  // namespace chainrule::CHAINRULE_ISA

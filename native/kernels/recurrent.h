@@ -167,6 +167,41 @@ inline int64_t inputs_bytes(const Call& call) {
   return panels_bytes(call, w.shape[0], w.shape[1]) + block_bytes(call, w.shape[1]);
 }
 
+// The cotangents of the inputs, where the call has their kernel: its last argument, the last
+// output.
+template <typename T>
+struct Outputs {
+  Steps<T> dx;
+  Panels<T> w;  // transposed
+
+  [[nodiscard]] bool wanted() const noexcept { return w.at != nullptr; }
+  // From what the block leaves at a step, in rows of z; `any` of its samples took it.
+  void leave(int64_t first, int64_t rows, int64_t step, const T* z, bool any) const noexcept {
+    if (!wanted()) return;
+    if (any) {
+      multiply_panels(w, z, w.depth, rows, dx.row(first, step), dx.steps * dx.width);
+    } else {
+      for (int64_t r = 0; r < rows; ++r) clear_row(dx.row(first + r, step), dx.width);
+    }
+  }
+};
+
+template <typename T>
+inline Outputs<T> outputs_of(const Call& call, const Tile& tile, Pieces<T>& pieces) noexcept {
+  if (sequence_of(call).shift == 0) return {};
+  const Operand& w = call.operand[call.arguments - 1];
+  const int64_t k = w.shape[0], g = w.shape[1];
+  T* const packed = pieces.take(panels_size<T>(g, k));
+  return {steps_out<T>(call, tile, call.operands - call.arguments - 1),
+          pack_panels(argument<T>(tile, call.arguments - 1), g, true, g, k, packed)};
+}
+// The scratch that these take.
+inline int64_t outputs_bytes(const Call& call) {
+  if (sequence_of(call).shift == 0) return 0;
+  const Operand& w = call.operand[call.arguments - 1];
+  return panels_bytes(call, w.shape[1], w.shape[0]);
+}
+
 // The states as they go into the products: times `keep`, where there is one.
 template <typename T>
 struct Keep {
