@@ -50,6 +50,10 @@ class ImageError(DataError, FileError):
     """An image file that is missing, damaged, too large or no image at all."""
 
 
+class AudioError(DataError, FileError):
+    """A sound file that is missing, cut short, damaged, empty or no sound at all."""
+
+
 class MissingDependencyError(ChainruleError, ImportError):
     """An optional package that the call needs and that is not installed."""
 

@@ -356,11 +356,14 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
+_KNOWN = {n: c for c in _CLASSES for n in (c.__name__, _snake(c.__name__))}
+_SHORT = {"normal": RandomNormal, "one": Ones, "uniform": RandomUniform, "zero": Zeros}
 _NAMED = Named(
     "initializer",
     Initializer,
     "an initializer is a name or a function of a shape",
-    {n: c for c in _CLASSES for n in (c.__name__, _snake(c.__name__))},
+    _KNOWN,
+    {**_KNOWN, **_SHORT},
     function=itself,
 )
 

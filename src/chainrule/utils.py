@@ -11,29 +11,46 @@ from . import seeding
 from .errors import DataError
 
 if TYPE_CHECKING:
+    from .data.audio import load_audio, save_audio
+    from .data.audio_folders import audio_dataset_from_directory
+    from .data.buckets import bucket_by_length
     from .data.directories import image_dataset_from_directory
     from .data.image_files import array_to_img, img_to_array, load_img, save_img
+    from .data.sequences import pad_sequences
+    from .data.vectors import load_vectors
     from .models.plotting import plot_model
 
 __all__ = [
     "array_to_img",
+    "audio_dataset_from_directory",
+    "bucket_by_length",
     "image_dataset_from_directory",
     "img_to_array",
+    "load_audio",
     "load_img",
+    "load_vectors",
     "normalize",
+    "pad_sequences",
     "plot_model",
+    "save_audio",
     "save_img",
     "set_random_seed",
     "to_categorical",
 ]
 
-# What is loaded when it is asked for: models and images are not needed for the rest.
+# What is loaded when it is asked for: models and data are not needed for the rest.
 _ELSEWHERE = {
     "array_to_img": "data.image_files",
+    "audio_dataset_from_directory": "data.audio_folders",
+    "bucket_by_length": "data.buckets",
     "image_dataset_from_directory": "data.directories",
     "img_to_array": "data.image_files",
+    "load_audio": "data.audio",
     "load_img": "data.image_files",
+    "load_vectors": "data.vectors",
+    "pad_sequences": "data.sequences",
     "plot_model": "models.plotting",
+    "save_audio": "data.audio",
     "save_img": "data.image_files",
 }
 

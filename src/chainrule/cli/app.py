@@ -11,9 +11,9 @@ from chainrule import __version__
 from chainrule.cli.settings import Settings, config_defaults
 from chainrule.errors import ChainruleError
 
-DATA_HELP = """DATA is a table as .csv or .parquet; a folder of images with one subfolder a class;
-arrays as .npz (x and y, or x_train, y_train, x_test, y_test); or a data set by name: 'digits'
-(which comes with chainrule), 'mnist', 'fashion-mnist' or 'cifar10'."""
+DATA_HELP = """DATA is a table as .csv or .parquet; a folder of images or sounds, one subfolder a
+class; arrays as .npz (x and y, or x_train, y_train, x_test, y_test); or a data set by name:
+'digits' or 'movie-reviews' (which come with chainrule), 'mnist', 'fashion-mnist' or 'cifar10'."""
 
 
 class Commands(click.Group):
@@ -49,6 +49,7 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: str | None) -> st
 @app.command(epilog=DATA_HELP)
 @click.argument("data", required=False)
 @click.option("--target", metavar="COLUMN", help="The column of a table to predict.")
+@click.option("--text", metavar="COLUMN", help="A column of texts to predict it from.")
 @click.option(
     "--task",
     type=click.Choice(["auto", "classification", "regression"]),
@@ -59,7 +60,28 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: str | None) -> st
 @click.option(
     "--recipe",
     type=click.Choice(["accurate", "fast"]),
-    help="For images: the network and how it learns.  [default: accurate]",
+    help="For images, sounds and texts: the network and how it learns.  [default: accurate]",
+)
+@click.option(
+    "--features",
+    type=click.Choice(["auto", "log-mel", "mfcc", "pitch"]),
+    default="auto",
+    show_default=True,
+    help="What sounds become: log-mel energies, MFCCs, or log-mel and pitch, for tones.",
+)
+@click.option(
+    "--network",
+    type=click.Choice(["auto", "convolutions", "recurrent"]),
+    default="auto",
+    show_default=True,
+    help="What learns sounds; auto looks at their lengths and says so.",
+)
+@click.option(
+    "--tokens",
+    type=click.Choice(["auto", "words", "characters"]),
+    default="auto",
+    show_default=True,
+    help="What texts are split into; auto finds out and says so.",
 )
 @click.option(
     "--image-size",
@@ -69,21 +91,22 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: str | None) -> st
 )
 @click.option(
     "--augment",
-    type=click.Choice(["auto", "none", "shift", "flip", "both"]),
+    type=click.Choice(["auto", "none", "shift", "flip", "masks", "both"]),
     default="auto",
     show_default=True,
-    help="How images vary in training; auto finds out and says so.",
+    help="How images (shift, flip) or sounds (shift, masks) vary in training; auto says how.",
 )
 @click.option(
     "--hidden",
     metavar="UNITS",
-    help="Units of each hidden layer.  [default: 128,64; for images convolutions]",
+    help="Units of each hidden layer.  [default: 128,64; for images convolutions, for texts none]",
 )
 @click.option("--activation", default="relu", show_default=True, help="Of the hidden layers.")
 @click.option(
     "--dropout",
     type=click.FloatRange(0, 1, max_open=True),
-    help="Share of hidden units left out at each step.  [default: 0.2; for images the recipe's]",
+    help="Share of hidden units left out at each step.  "
+    "[default: 0.2; for images and texts the recipe's]",
 )
 @click.option("--optimizer", help="Such as rmsprop.  [default: adam; for images adamw]")
 @click.option(
@@ -99,13 +122,13 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: str | None) -> st
 @click.option(
     "--epochs",
     type=click.IntRange(1),
-    help="At most so many.  [default: 200; for images the recipe's, more for few images]",
+    help="At most so many.  [default: 200; for images and texts the recipe's, more for few images]",
 )
 @click.option(
     "--patience",
     type=click.IntRange(1),
     help="Epochs without a better validation after which training stops.  "
-    "[default: 20; for images half of the epochs]",
+    "[default: 20; for images half of the epochs, for texts 3]",
 )
 @click.option(
     "--validation",
@@ -154,13 +177,15 @@ def evaluate(model: str, data: str) -> None:
 
 @app.command(epilog=DATA_HELP)
 @click.argument("model")
-@click.argument("data", nargs=-1, required=True)
+@click.argument("data", nargs=-1)
 @click.option("--output", metavar="FILE", help="A CSV file, instead of the terminal.")
 def predict(model: str, data: tuple[str, ...], output: str | None) -> None:
     """Write a CSV with what a trained MODEL predicts for each row of DATA.
 
-    A model of images takes image files too, and folders of them: of each the class and its
-    probability are printed, and those of all classes written to --output.
+    A model of images or sounds takes such files too, and folders of them: of each the class and
+    its probability are printed, and those of all classes written to --output.
+
+    A model of texts takes sentences, each an argument, or the lines of the standard input.
     """
     from chainrule.cli.use import predict as run
 

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.folders import ImageFolder, Options
+from chainrule.data.audio_folders import AudioFolder
+from chainrule.data.audio_forms import SoundForm
+from chainrule.data.folders import ImageFolder, Options, SampleFolder
 from chainrule.data.images import Form, pillow
-from chainrule.data.listing import Listing, listed, shown
+from chainrule.data.listing import IMAGES, Kind, Listing, listed, shown
 from chainrule.errors import DataError, DataWarning
 
 MOST_PIXELS = 128  # a side, unless more are asked for
@@ -32,6 +34,7 @@ class FolderSource:
 
     name: str
     path: Path
+    kind: Kind = IMAGES
 
     def parts(self) -> tuple[Path, Path | None]:
         """Return the folder to train on, and the one to test on where there are two."""
@@ -63,25 +66,32 @@ def noted(notes: list[str]) -> Iterator[None]:
 
 
 def opened(
-    files: Sequence[Path], labels: NDArray[np.int64] | None, names: Sequence[str], form: Form
-) -> ImageFolder:
-    """Return these files as images of one form, all looked at; broken ones are warned of."""
-    mode = None if labels is None else "int"
-    folder = ImageFolder(files, labels, names, form, Options(mode, shuffle=labels is not None))
+    files: Sequence[Path],
+    labels: NDArray[np.int64] | None,
+    names: Sequence[str],
+    form: Form | SoundForm,
+) -> SampleFolder:
+    """Return these files as samples of one form, all looked at; broken ones are warned of."""
+    options = Options(None if labels is None else "int", shuffle=labels is not None)
+    folder: SampleFolder
+    if isinstance(form, SoundForm):
+        folder = AudioFolder(files, labels, names, form, options)
+    else:
+        folder = ImageFolder(files, labels, names, form, options)
     if not folder.samples:
-        raise DataError("there are no images")
+        raise DataError(f"there are no {form.noun}s")
     return folder
 
 
-def rows_of(folder: ImageFolder) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the path and the class number of each image that can be decoded."""
+def rows_of(folder: SampleFolder) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the path and the class number of each sample that can be decoded."""
     paths = folder.file_paths
     labels = np.zeros(len(paths), np.int64) if folder.labels is None else folder.labels
     return [paths[i] for i in folder.good.tolist()], labels[folder.good]
 
 
-def labelled_as(directory: Path, class_names: Sequence[str]) -> Listing:
-    """Return the images of a folder with the class numbers of these names; others have -1, and are
+def labelled_as(directory: Path, class_names: Sequence[str], kind: Kind = IMAGES) -> Listing:
+    """Return the files of a folder with the class numbers of these names; others have -1, and are
     warned of.
 
     Raises
@@ -89,7 +99,7 @@ def labelled_as(directory: Path, class_names: Sequence[str]) -> Listing:
     DataError
         Where no folder has the name of a class.
     """
-    found = listed(directory)
+    found = listed(directory, kind=kind)
     numbers = {name: number for number, name in enumerate(class_names)}
     places = np.array([numbers.get(name, -1) for name in found.class_names])
     if (places < 0).all():
@@ -102,11 +112,12 @@ def labelled_as(directory: Path, class_names: Sequence[str]) -> Listing:
         others = [repr(name) for name in found.class_names if name not in numbers]
         warnings.warn(
             f"{', '.join(others)} in {str(directory)!r} are no classes of the model: {count} "
-            "images are counted as wrong",
+            f"{kind.noun}s are counted as wrong",
             DataWarning,
             stacklevel=2,
         )
-    return Listing(directory, found.files, labels, list(class_names), found.others, found.strays)
+    names = list(class_names)
+    return Listing(directory, found.files, labels, names, found.others, found.strays, kind)
 
 
 def choose_form(files: Sequence[Path], size: int | None, notes: list[str]) -> Form:

@@ -21,11 +21,11 @@ from chainrule.cli.image_folders import (
 from chainrule.cli.posed import FEWEST_ROWS, Images, Part, Problem
 from chainrule.cli.recipes import held_out_share, recipe_of
 from chainrule.cli.settings import Settings
-from chainrule.data.folders import ImageFolder
+from chainrule.data.folders import SampleFolder
 from chainrule.data.images import Form
 from chainrule.data.listing import listed
 from chainrule.data.targets import Target
-from chainrule.errors import ArgumentError, DataError
+from chainrule.errors import ArgumentError, DataError, unknown_name
 from chainrule.layers import Flatten, Layer, Normalization, Rescaling
 
 Array = NDArray[Any]
@@ -82,6 +82,8 @@ def _augment(settings: Settings, labels: Sequence[str], known: str | None) -> tu
             chosen = known
         else:
             chosen, why = networks.choose_augmentation(labels)
+    if chosen not in networks.AUGMENTATIONS:
+        raise unknown_name("augmentation", chosen, networks.AUGMENTATIONS)
     why = f", {why}" if why else ""
     other = "both" if chosen in ("none", "shift") else "shift"
     words = networks.AUGMENTATIONS[chosen]
@@ -102,19 +104,19 @@ def folder_problem(source: FolderSource, settings: Settings) -> Problem:
         found = listed(place)
         form = choose_form(found.files, settings.image_size, notes)
         folder = opened(found.files, found.labels, found.class_names, form)
-        test = None if test_place is None else _test_folder(test_place, folder)
-    _check(folder, source)
+        test = None if test_place is None else _test_folder(test_place, folder, form)
+    check(folder, source)
     target = Target("class", "classification", tuple(found.class_names))
-    training, held = _split(folder, settings)
+    training, held = split(folder, settings)
     chosen, line = _augment(settings, target.labels, None)
     layers = [*networks.augmentation(chosen, form.channels > 1), Rescaling(1 / 255, name="scale")]
     told = f"{source.name}: {found.told().removesuffix('.')}, made {form_text(form)}"
     return Problem(
         name=source.name,
         target=target,
-        training=_part(training),
-        validation=None if held is None else _part(held),
-        test=None if test is None else _part(test),
+        training=part(training),
+        validation=None if held is None else part(held),
+        test=None if test is None else part(test),
         host=None,
         inputs=_flat(layers, settings),
         notes=[told, *notes, line],
@@ -122,26 +124,26 @@ def folder_problem(source: FolderSource, settings: Settings) -> Problem:
     )
 
 
-def _test_folder(place: Any, training: ImageFolder) -> ImageFolder:
+def _test_folder(place: Any, training: SampleFolder, form: Form) -> SampleFolder:
     found = labelled_as(place, training.class_names)
-    return opened(found.files, found.labels, found.class_names, training.form)
+    return opened(found.files, found.labels, found.class_names, form)
 
 
-def _check(folder: ImageFolder, source: FolderSource) -> None:
+def check(folder: SampleFolder, source: FolderSource) -> None:
     """Refuse what nothing can be learnt from."""
-    _, labels = rows_of(folder)
+    (_, labels), noun = rows_of(folder), folder.form.noun
     if len(labels) < FEWEST_ROWS:
         raise DataError(
-            f"{len(labels)} images in {source.name!r} are too few; at least {FEWEST_ROWS} needed"
+            f"{len(labels)} {noun}s in {source.name!r} are too few; at least {FEWEST_ROWS} needed"
         )
     present = np.unique(labels)
     if len(present) < 2:
         name = folder.class_names[int(present[0])]
-        raise DataError(f"all images in {source.name!r} are of the class {name!r}: two are needed")
+        raise DataError(f"all {noun}s in {source.name!r} are of the class {name!r}: two are needed")
 
 
-def _split(folder: ImageFolder, settings: Settings) -> tuple[ImageFolder, ImageFolder | None]:
-    """Return the images to train on, and those held out."""
+def split(folder: SampleFolder, settings: Settings) -> tuple[SampleFolder, SampleFolder | None]:
+    """Return the files to train on, and those held out."""
     share = held_out_share(settings, folder.samples, images=True)
     if not share:
         return folder, None
@@ -149,10 +151,12 @@ def _split(folder: ImageFolder, settings: Settings) -> tuple[ImageFolder, ImageF
         return folder.split(share, settings.seed)
     except ArgumentError:
         raise DataError(
-            f"{share:g} of the images of each class are none: choose a larger --validation, or 0"
+            f"{share:g} of the {folder.form.noun}s of each class are none: choose a larger "
+            "--validation, or 0"
         ) from None
 
 
-def _part(folder: ImageFolder) -> Part:
+def part(folder: SampleFolder) -> Part:
+    """Return the samples in a folder for one purpose."""
     paths, labels = rows_of(folder)
     return Part(folder, folder, labels, paths)

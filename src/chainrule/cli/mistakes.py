@@ -1,4 +1,4 @@
-"""What a model of images gets wrong: which classes for which, and where it was surest."""
+"""What a model of images or sounds gets wrong: which classes for which, and where it was surest."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from chainrule.cli import runs
 from chainrule.cli.posed import Part, Problem, Samples
-from chainrule.data.folders import ImageFolder
-from chainrule.data.images import read
+from chainrule.data.folders import SampleFolder
 from chainrule.errors import ChainruleError
 
 Array = NDArray[Any]
@@ -26,7 +25,7 @@ _PAIRS_PRINTED, _PAIRS, _WORST = 5, 20, 30
 
 @dataclass(frozen=True)
 class Pair:
-    """So many images of one class that were taken for another, of so many of it."""
+    """So many samples of one class that were taken for another, of so many of it."""
 
     true: str
     predicted: str
@@ -39,7 +38,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Error:
-    """An image that was taken for another class, and how sure the model was of that."""
+    """A sample that was taken for another class, and how sure the model was of that."""
 
     row: int
     true: str
@@ -68,11 +67,17 @@ class Mistakes:
 
     @classmethod
     def of(cls, part: str, problem: Problem, rows: Part, outputs: Array) -> Mistakes | None:
-        """Return the mistakes among images of classes; of anything else there are none."""
-        if problem.images is None or problem.target.task != "classification":
+        """Return the mistakes among images or sounds of classes; of others there are none."""
+        found = problem.images or problem.sounds
+        if found is None or problem.target.task != "classification":
             return None
-        labels, broken = problem.target.labels, problem.images.broken
+        labels, broken = problem.target.labels, found.broken
         return cls(part, labels, rows.raw, rows.y, outputs, rows.files, broken)
+
+    @property
+    def noun(self) -> str:
+        """What one sample is."""
+        return self.samples.form.noun if isinstance(self.samples, SampleFolder) else "image"
 
     @cached_property
     def predicted(self) -> Array:
@@ -90,7 +95,7 @@ class Mistakes:
 
     @property
     def accuracy(self) -> float:
-        """The share of images of known classes that are right."""
+        """The share of samples of known classes that are right."""
         return float(np.trace(self.matrix) / max(self.matrix.sum(), 1))
 
     def pairs(self, most: int = _PAIRS) -> list[Pair]:
@@ -119,9 +124,11 @@ class Mistakes:
         return Error(row, self.labels[true], self.labels[predicted], confidence, file)
 
     def image(self, error: Error) -> Array:
-        """Return the image of an error, as the network was shown it."""
-        if isinstance(self.samples, ImageFolder):
-            return read(str(error.file), self.samples.form)
+        """Return the image of an error, as the network was shown it; of a sound what the frames
+        hold, time from left to right and the highest features on top."""
+        if isinstance(self.samples, SampleFolder):
+            found: Array = self.samples.form.read(str(error.file))
+            return found if self.noun == "image" else np.ascontiguousarray(found.T[::-1])
         image: Array = np.asarray(self.samples[error.row])
         return image
 
@@ -134,7 +141,7 @@ class Mistakes:
         """Return all that is known of the mistakes as plain data."""
         return {
             "measured on": self.part,
-            "images": int(self.matrix.sum()),
+            f"{self.noun}s": int(self.matrix.sum()),
             "accuracy": round(self.accuracy, 6),
             "classes": [self._class(number) for number in range(len(self.labels))],
             "most confused": [
@@ -151,7 +158,7 @@ class Mistakes:
         images, taken = int(self.matrix[number].sum()), int(self.matrix[:, number].sum())
         return {
             "name": self.labels[number],
-            "images": images,
+            f"{self.noun}s": images,
             "recall": round(right / images, 4) if images else None,
             "precision": round(right / taken, 4) if taken else None,
         }

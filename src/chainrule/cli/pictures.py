@@ -1,4 +1,4 @@
-"""Pictures of mistakes: a confusion matrix, and the images that were taken for something else."""
+"""Pictures of mistakes: a confusion matrix, and images or sounds taken for something else."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def draw_confusion(path: Path, mistakes: Mistakes) -> None:
         ticks = range(len(names))
         axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(ticks, names)
-        right = f"{int(matrix.sum()):,} {mistakes.part} images, {mistakes.accuracy:.2%} right"
-        axes.set(xlabel="predicted", ylabel="class", title=right)
+        of = f"{int(matrix.sum()):,} {mistakes.part} {mistakes.noun}s"
+        axes.set(xlabel="predicted", ylabel="class", title=f"{of}, {mistakes.accuracy:.2%} right")
         if n <= _FEW:
             _numbers(axes, matrix, shares)
         _save(figure, path)
@@ -69,7 +69,8 @@ def draw_errors(path: Path, mistakes: Mistakes) -> None:
         for place, error in enumerate(errors, 1):
             axes = figure.add_subplot(rows, columns, place)
             _show(axes, mistakes.image(error), error, names)
-        title = f"surest errors on {mistakes.part} images: class, and what it was taken for"
+        of = f"{mistakes.part} {mistakes.noun}s"
+        title = f"surest errors on {of}: class, and what it was taken for"
         figure.suptitle(f"{title}\n" if columns > 3 else "surest errors\n", fontsize=10)
         _save(figure, path)
 

@@ -9,13 +9,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from chainrule.cli.settings import Settings
-from chainrule.data.folders import ImageFolder
+from chainrule.data.audio_forms import SoundForm
+from chainrule.data.folders import SampleFolder
 from chainrule.data.images import Form
 from chainrule.data.targets import Target
 from chainrule.layers import Layer
 
 Array = NDArray[Any]
-Samples = Array | ImageFolder
+Samples = Array | SampleFolder
 FEWEST_ROWS = 10
 
 
@@ -23,7 +24,7 @@ FEWEST_ROWS = 10
 class Part:
     """Rows for one purpose: as a finished model takes them, as the network inside does, targets.
 
-    `files` are the paths of samples that are images in files.
+    `files` are the paths of samples that are images or sounds in files.
     """
 
     raw: Samples
@@ -41,6 +42,25 @@ class Images:
 
 
 @dataclass(frozen=True)
+class Sounds:
+    """How samples are sounds: what files are made, what kind of network learns them, which are
+    broken."""
+
+    form: SoundForm
+    network: str
+    broken: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Text:
+    """How samples are texts: the column they are in, what they are split into, how many indices."""
+
+    column: str
+    tokens: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Problem:
     """What a network is trained on."""
 
@@ -53,16 +73,22 @@ class Problem:
     inputs: list[Layer] = field(default_factory=list)  # the network's first layers
     notes: list[str] = field(default_factory=list)
     images: Images | None = None
+    text: Text | None = None
+    sounds: Sounds | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of a sample as the network takes it."""
         x = self.training.x
-        if isinstance(x, ImageFolder):
-            return (*x.image_size, x.form.channels)
-        return x.shape[1:]
+        return x.form.shape if isinstance(x, SampleFolder) else x.shape[1:]
 
     def convolutional(self, settings: Settings) -> bool:
-        """Return whether the network has convolutions: for images, unless dense layers are asked
-        for."""
-        return self.images is not None and settings.hidden is None
+        """Return whether the network has convolutions: for images, and sounds that suit them,
+        unless dense layers are asked for."""
+        sounds = self.sounds is not None and self.sounds.network == "convolutions"
+        return (self.images is not None or sounds) and settings.hidden is None
+
+    def recurrent(self, settings: Settings) -> bool:
+        """Return whether the network reads sounds frame by frame."""
+        sounds = self.sounds is not None and self.sounds.network == "recurrent"
+        return sounds and settings.hidden is None

@@ -13,8 +13,16 @@ from chainrule.cli.image_problem import are_images, folder_problem, images_of
 from chainrule.cli.posed import FEWEST_ROWS, Images, Part, Problem
 from chainrule.cli.recipes import held_out_share
 from chainrule.cli.settings import Settings
+from chainrule.cli.sound_problem import sound_problem
 from chainrule.cli.sources import ArraySource, Source, TableSource
+from chainrule.cli.text_problem import (
+    are_texts,
+    text_array_problem,
+    text_hint,
+    text_table_problem,
+)
 from chainrule.data.columns import CategoryColumn, Features, NumberColumn, choose_features
+from chainrule.data.listing import SOUNDS
 from chainrule.data.preprocessing import TablePreprocessing, as_records
 from chainrule.data.tables import Table, as_column, row_count, take_rows
 from chainrule.data.targets import Target, choose_target, has_target, split_rows
@@ -26,21 +34,48 @@ Array = NDArray[Any]
 
 def make_problem(source: Source, settings: Settings) -> Problem:
     """Return the problem that DATA and the options pose."""
+    if isinstance(source, FolderSource) and source.kind is SOUNDS:
+        return sound_problem(source, settings)
+    _refuse_sounds(settings)
     if isinstance(source, FolderSource):
         return folder_problem(source, settings)
     if settings.image_size is not None:
         raise ArgumentError("--image-size is for folders of images")
     if isinstance(source, TableSource):
+        if settings.text is not None:
+            return _text_problem(source, settings)
         _refuse_recipe(source.name, settings)
         return _table_problem(source, settings)
+    if settings.text is not None:
+        raise ArgumentError(f"--text is a column of a table, but {source.name!r} is arrays")
     return _array_problem(source, settings)
+
+
+def _refuse_sounds(settings: Settings) -> None:
+    """Refuse options that are for networks of sounds."""
+    for option, given in (("--features", settings.features), ("--network", settings.network)):
+        if given != "auto":
+            raise ArgumentError(f"{option} is for folders of sounds")
 
 
 def _refuse_recipe(name: str, settings: Settings) -> None:
     """Refuse options that are for networks of images."""
-    for option, given in (("--recipe", settings.recipe), ("--augment", settings.augment)):
+    for option, given, what in (
+        ("--recipe", settings.recipe, "images and texts (--text COLUMN)"),
+        ("--augment", settings.augment, "images"),
+        ("--tokens", settings.tokens, "texts (--text COLUMN)"),
+    ):
         if given not in (None, "auto"):
-            raise ArgumentError(f"{option} is for images, but {name!r} has none")
+            raise ArgumentError(f"{option} is for {what}, but {name!r} has none")
+
+
+def _text_problem(source: TableSource, settings: Settings) -> Problem:
+    """Return the problem of predicting one column of a table from the texts of another."""
+    table, notes = with_target(source.table, settings.target)
+    name = str(settings.target)
+    target = choose_target(name, table[name], settings.task)
+    how = f"{source.name}: {row_count(source.table):,} rows, {source.how}"
+    return text_table_problem(source.name, table, settings, target, [how, *notes])
 
 
 def target_column(table: Table, target: str | None) -> Array:
@@ -71,7 +106,12 @@ def _table_problem(source: TableSource, settings: Settings) -> Problem:
     target = choose_target(str(settings.target), table[str(settings.target)], settings.task)
     y = target.encode(table[target.name])
     fit, held_out = _split(target, y, settings, images=False)
-    features = choose_features(take_rows(table, fit), [n for n in table if n != target.name])
+    others = [name for name in table if name != target.name]
+    hint = text_hint(table, others)
+    try:
+        features = choose_features(take_rows(table, fit), others)
+    except DataError as error:
+        raise DataError(f"{error}; {hint}" if hint else str(error)) from None
     host = TablePreprocessing(features.columns)
     needed = {column.name: table[column.name] for column in features.columns}
 
@@ -87,7 +127,7 @@ def _table_problem(source: TableSource, settings: Settings) -> Problem:
         validation=part(held_out) if len(held_out) else None,
         test=None,
         host=host,
-        notes=[how, *notes, *_described(features, host)],
+        notes=[how, *notes, *_described(features, host), *([hint] if hint else [])],
     )
 
 
@@ -122,6 +162,8 @@ def _array_problem(source: ArraySource, settings: Settings) -> Problem:
         raise ArgumentError(f"{source.name!r} is arrays, not a table: leave out --target")
     column = as_column(source.y)
     target = _array_target(source, column, settings)
+    if are_texts(source.x):
+        return text_array_problem(source, settings, target)
     y = target.encode(column)
     images = are_images(source.x)
     source = _with_channels(source) if images else source

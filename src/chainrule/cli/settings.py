@@ -19,10 +19,14 @@ class Settings:
 
     data: str
     target: str | None = None
+    text: str | None = None
     task: str = "auto"
     # What is None is decided by the data: see `chainrule.cli.recipes`.
     recipe: str | None = None
     image_size: int | None = None
+    tokens: str = "auto"
+    features: str = "auto"
+    network: str = "auto"
     augment: str = "auto"
     hidden: tuple[int, ...] | None = None
     activation: str = "relu"
@@ -40,8 +44,8 @@ class Settings:
         """Return the settings for the options of the command line."""
         if not options.get("data"):
             raise ArgumentError(
-                "say what to train on: 'digits', a folder of images, or a .csv, .parquet or .npz "
-                "file (chainrule train --help)"
+                "say what to train on: 'digits', a folder of images or sounds, or a .csv, .parquet "
+                "or .npz file (chainrule train --help)"
             )
         hidden = options.get("hidden")
         return cls(**{**options, "hidden": None if hidden is None else _units(hidden)})

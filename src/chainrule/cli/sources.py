@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.cli.image_folders import FolderSource
+from chainrule.cli.sound_folders import kind_of
 from chainrule.data.idx import idx_files, read_idx_folder
 from chainrule.data.table_files import TABLE_SUFFIXES, read_table
 from chainrule.data.tables import Table
@@ -24,6 +25,7 @@ NAMED = {
     "mnist": ("mnist", "digit", "shift"),
     "fashion-mnist": ("fashion_mnist", "class", "flip"),
     "cifar10": ("cifar10", "class", "both"),
+    "movie-reviews": ("movie_reviews", "opinion", None),
 }
 _PAIRS = (("x_train", "y_train"), ("x", "y"), ("X", "y"), ("X_train", "y_train"))
 _TEST_PAIRS = (("x_test", "y_test"), ("X_test", "y_test"))
@@ -108,10 +110,10 @@ def _named(name: str) -> ArraySource:
 
 
 def _folder(path: Path) -> ArraySource | FolderSource:
-    """Return a folder of images, or the arrays of one with IDX files as MNIST's."""
+    """Return a folder of images or sounds, or the arrays of one with IDX files as MNIST's."""
     name = path.resolve().name or "images"
     if not idx_files(path):
-        return FolderSource(name, path)
+        return FolderSource(name, path, kind_of(path))
     (x, y), (x_test, y_test) = read_idx_folder(path)
     return ArraySource(name, x, y, x_test, y_test, "classification")
 

@@ -12,13 +12,13 @@ import click
 
 from chainrule import optimizers
 from chainrule.callbacks import EarlyStopping
-from chainrule.cli import mistakes, networks, recipes, runs
+from chainrule.cli import mistakes, networks, recipes, runs, sound_networks, text_networks
 from chainrule.cli.posed import Array, Part, Problem
 from chainrule.cli.problem import make_problem
 from chainrule.cli.results import result_lines, trivial_answer
 from chainrule.cli.settings import Settings
 from chainrule.cli.sources import is_named, open_source
-from chainrule.data.folders import ImageFolder
+from chainrule.data.folders import SampleFolder
 from chainrule.data.targets import Target
 from chainrule.errors import DataError
 from chainrule.layers import Dense, Dropout, Input, Layer, Rescaling
@@ -62,10 +62,15 @@ def run(settings: Settings, output: str | None) -> None:
 def _resolved(settings: Settings, problem: Problem) -> Settings:
     """Return the settings with everything that was left open as it was decided."""
     rows, convolutional = len(problem.training.y), problem.convolutional(settings)
+    learnt = any(given is not None for given in (problem.images, problem.sounds, problem.text))
     data = settings.data if is_named(settings.data) else str(Path(settings.data).resolve())
     held = 0 if problem.validation is None else len(problem.validation.y)
-    share = recipes.held_out_share(settings, rows + held, problem.images is not None)
+    share = recipes.held_out_share(settings, rows + held, learnt)
     settings = replace(settings, data=data, task=problem.target.task, validation=share)
+    if problem.text is not None:
+        return text_networks.decided(settings, rows)
+    if problem.recurrent(settings):
+        return sound_networks.decided(settings, rows)
     return recipes.decided(settings, rows, convolutional)
 
 
@@ -95,6 +100,10 @@ def train(problem: Problem, settings: Settings) -> Outcome:
     core = build_network(problem, settings)
     if problem.convolutional(settings):
         click.echo(networks.described(core, settings))
+    if problem.text is not None:
+        click.echo(text_networks.described(core, settings))
+    if problem.recurrent(settings):
+        click.echo(sound_networks.described(core, settings))
     optimizer = _optimizer(settings, problem)
     core.compile(optimizer, loss=_loss(problem.target), metrics=_metrics(problem.target))
     stop = EarlyStopping(
@@ -134,17 +143,20 @@ def build_network(problem: Problem, settings: Settings) -> Sequential:
         if target.task == "classification"
         else Dense(1, name="value")
     )
-    hidden = (
-        networks.convolutions(
-            problem.images.form.size or (1, 1),
-            recipes.recipe_of(settings),
-            settings.activation,
-            settings.dropout or 0.0,
-        )
-        if problem.images is not None and problem.convolutional(settings)
-        else _dense(settings)
-    )
+    hidden = _hidden(problem, settings)
     return Sequential([Input(problem.shape), *problem.inputs, *hidden, last], name=problem.name)
+
+
+def _hidden(problem: Problem, settings: Settings) -> list[Layer]:
+    """Return the layers between what brings samples into form and the target's own units."""
+    if problem.text is not None:
+        return text_networks.reading(problem.text, settings)
+    if problem.sounds is not None and settings.hidden is None:
+        return sound_networks.hidden(problem.sounds, settings)
+    if problem.images is None or not problem.convolutional(settings):
+        return _dense(settings)
+    size, recipe = problem.images.form.size or (1, 1), recipes.recipe_of(settings)
+    return networks.convolutions(size, recipe, settings.activation, settings.dropout or 0.0)
 
 
 def _dense(settings: Settings) -> list[Layer]:
@@ -163,22 +175,26 @@ def _watched(problem: Problem, settings: Settings) -> str:
     if held is None:
         return "loss"
     many = len(held.y) >= _MANY_HELD_OUT and problem.target.task == "classification"
-    return "val_accuracy" if many and problem.convolutional(settings) else "val_loss"
+    learnt = problem.text is not None or problem.convolutional(settings)
+    learnt = learnt or problem.recurrent(settings)
+    return "val_accuracy" if many and learnt else "val_loss"
 
 
 def _optimizer(settings: Settings, problem: Problem) -> Optimizer:
     """Return the optimizer by its name, with the learning rate asked for.
 
-    Networks for images learn in one cycle of it.
+    Networks for images and sounds learn in one cycle of it.
     """
     optimizer = optimizers.get(settings.optimizer or "adam")
     if settings.learning_rate is None:
         return optimizer
-    if not problem.convolutional(settings):
+    recurrent = problem.recurrent(settings)
+    if not recurrent and not problem.convolutional(settings):
         return type(optimizer)(learning_rate=settings.learning_rate)
     steps = -(-len(problem.training.y) // (settings.batch_size or 1)) * (settings.epochs or 1)
     rate = OneCycle(settings.learning_rate, max(steps, 2), recipes.RISE)
-    decay = recipes.recipe_of(settings).weight_decay
+    recipe = sound_networks.recipe_of(settings) if recurrent else recipes.recipe_of(settings)
+    decay = recipe.weight_decay
     return type(optimizer)(learning_rate=rate, weight_decay=decay)
 
 
@@ -192,8 +208,8 @@ def _metrics(target: Target) -> list[str]:
 
 
 def _fed(target: Target, part: Part) -> tuple[Any, Any]:
-    """Return samples and targets as `fit` takes them; images in files bring their own."""
-    if isinstance(part.x, ImageFolder):
+    """Return samples and targets as `fit` takes them; files bring their own."""
+    if isinstance(part.x, SampleFolder):
         return part.x, None
     return part.x, _scaled(target, part)
 
@@ -226,14 +242,18 @@ def finished_model(core: Sequential, problem: Problem, settings: Settings) -> Se
     model.metadata = {"data": problem.name, "target": target.get_config()}
     if problem.images is not None:
         model.metadata["images"] = asdict(problem.images.form)
+    if problem.sounds is not None:
+        model.metadata["sounds"] = problem.sounds.form.get_config()
+    if problem.text is not None:
+        model.metadata["text"] = problem.text.column
     return model
 
 
 def _results(problem: Problem, model: Sequential, folder: Path) -> tuple[list[str], list[str]]:
     """Return how good the model is on the rows that it did not learn from.
 
-    Of images the folder is given what goes wrong with the last part that there is; the second list
-    is notes on what could not be drawn.
+    Of images and sounds the folder is given what goes wrong with the last part that there is; the
+    second list is notes on what could not be drawn.
     """
     trivial = trivial_answer(problem.target, problem.training.y)
     parts = {"Validation": problem.validation, "Test": problem.test}

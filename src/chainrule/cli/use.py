@@ -14,17 +14,22 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.cli import text_use
 from chainrule.cli.image_folders import FolderSource, form_text, labelled_as, noted, opened, rows_of
 from chainrule.cli.mistakes import Mistakes
 from chainrule.cli.posed import Samples
 from chainrule.cli.problem import test_part, with_target
 from chainrule.cli.results import result_lines, trivial_answer
 from chainrule.cli.runs import MODEL, write_text
+from chainrule.cli.sound_folders import form_text as sound_text
+from chainrule.cli.sound_folders import kind_of
 from chainrule.cli.sources import ArraySource, Source, TableSource, is_named, open_source
-from chainrule.data.folders import ImageFolder
+from chainrule.cli.text_problem import text_column
+from chainrule.data.audio_forms import SoundForm
+from chainrule.data.folders import SampleFolder
 from chainrule.data.idx import idx_files
-from chainrule.data.images import SUFFIXES, Form
-from chainrule.data.listing import flat
+from chainrule.data.images import Form
+from chainrule.data.listing import IMAGES, SOUNDS, Kind, flat
 from chainrule.data.preprocessing import TablePreprocessing, as_records
 from chainrule.data.tables import Table, as_column
 from chainrule.data.targets import Target
@@ -41,13 +46,16 @@ class Trained:
     model: Model
     host: TablePreprocessing | None
     target: Target
-    form: Form | None = None  # what image files are made, for a model of images
+    form: Form | SoundForm | None = None  # what files are made, for a model of images or sounds
+    text: str | None = None  # the column of texts, for a model of such
 
     def open(self, data: str) -> Source:
         """Return data of the kind that the model takes."""
         source = open_source(data)
         if isinstance(source, FolderSource):
-            self.images()
+            self.form_of(source.kind)
+        if self.text is not None:
+            return text_use.checked(source, data)
         if isinstance(source, TableSource) and self.host is None:
             raise DataError(f"the model takes arrays (.npz), but {data!r} is a table")
         if isinstance(source, ArraySource) and self.host is not None:
@@ -56,6 +64,8 @@ class Trained:
 
     def rows(self, table: Table) -> Array:
         """Return the rows of a table as the model takes them."""
+        if self.text is not None:
+            return text_column(table, self.text)[0]
         if self.host is None:
             raise DataError("the model takes arrays, not a table")
         self.host.check(table)
@@ -64,26 +74,34 @@ class Trained:
     def samples(self, x: Array) -> Array:
         """Return samples that fit the model; gray images may lack the axis of their channel."""
         expected = tuple(self.model.input_shape[1:])
-        if self.form is not None and (*x.shape[1:], 1) == expected:
+        if isinstance(self.form, Form) and (*x.shape[1:], 1) == expected:
             x = x[..., None]
         if x.shape[1:] != expected:
             raise ShapeError(f"the model takes samples of shape {expected}, not {x.shape[1:]}")
         return x
 
-    def images(self) -> Form:
-        """Return what image files are made for the model; DataError if it does not take them."""
-        if self.form is None:
-            kind = "tables (.csv, .parquet)" if self.host is not None else "arrays (.npz)"
-            raise DataError(
-                f"the model takes {kind}, not image files: 'chainrule train' has not made it "
-                "from images"
-            )
-        return self.form
+    @property
+    def kind(self) -> Kind:
+        """The kind of files that the model takes, where it takes any."""
+        return SOUNDS if isinstance(self.form, SoundForm) else IMAGES
 
-    def files(self, files: Sequence[Path], labels: Array | None = None) -> ImageFolder:
-        """Return image files as the model takes them."""
-        names = list(self.target.labels)
-        return opened(files, labels, names, self.images())
+    def form_of(self, kind: Kind | None = None) -> Form | SoundForm:
+        """Return what files are made for the model; DataError if it takes none of this kind."""
+        if self.form is not None and kind in (self.kind, None):
+            return self.form
+        if self.form is not None:
+            takes = f"{self.kind.noun} files"
+        else:
+            takes = "tables (.csv, .parquet)" if self.host is not None else "arrays (.npz)"
+        noun = IMAGES.noun if kind is None else kind.noun
+        raise DataError(
+            f"the model takes {takes}, not {noun} files: 'chainrule train' has not made it "
+            f"from {noun}s"
+        )
+
+    def files(self, files: Sequence[Path], labels: Array | None = None) -> SampleFolder:
+        """Return files as the model takes them."""
+        return opened(files, labels, list(self.target.labels), self.form_of())
 
     def outputs(self, inputs: Samples) -> Array:
         """Return what the model answers."""
@@ -101,18 +119,20 @@ def open_model(name: str) -> Trained:
         raise FileError(f"there is no model {str(path)!r} (expected a run folder or its {MODEL})")
     model = load_model(path)
     hosts = [layer for layer in model.layers if isinstance(layer, TablePreprocessing)]
-    return Trained(model, hosts[0] if hosts else None, _target(model), _form(model))
+    host = hosts[0] if hosts else None
+    return Trained(model, host, _target(model), _form(model), text_use.column_of(model))
 
 
-def _form(model: Model) -> Form | None:
-    """Return what training noted of the images that the model takes."""
-    noted = model.metadata.get("images")
-    if noted is None:
-        return None
+def _form(model: Model) -> Form | SoundForm | None:
+    """Return what training noted of the images or sounds that the model takes."""
+    images, sounds = (model.metadata.get(name) for name in ("images", "sounds"))
     try:
-        return Form(**{**noted, "size": tuple(noted["size"])})
+        if images is not None:
+            return Form(**{**images, "size": tuple(images["size"])})
+        return None if sounds is None else SoundForm.from_config(sounds)
     except (TypeError, KeyError, ArgumentError):
-        raise DataError("the description of the images in the model file is damaged") from None
+        noun = "images" if images is not None else "sounds"
+        raise DataError(f"the description of the {noun} in the model file is damaged") from None
 
 
 def _target(model: Model) -> Target:
@@ -160,11 +180,12 @@ def _measured(trained: Trained, source: Source) -> tuple[Samples, Array, list[st
 
 def _measured_folder(
     trained: Trained, source: FolderSource
-) -> tuple[ImageFolder, Array, list[str]]:
-    """Return the images of a folder with one subfolder a class, as the model's classes."""
-    place, notes = source.measured(), [f"the images in {str(source.measured())!r}"]
+) -> tuple[SampleFolder, Array, list[str]]:
+    """Return the files of a folder with one subfolder a class, as the model's classes."""
+    place, noun = source.measured(), source.kind.noun
+    notes = [f"the {noun}s in {str(place)!r}"]
     with noted(notes):
-        found = labelled_as(place, trained.target.labels)
+        found = labelled_as(place, trained.target.labels, source.kind)
         folder = trained.files(found.files, found.labels)
     return folder, rows_of(folder)[1], notes
 
@@ -185,10 +206,19 @@ def _known(target: Target, column: Array, notes: list[str]) -> tuple[Array, list
 
 
 def predict(model: str, data: Sequence[str], output: str | None) -> None:
-    """Write what a model predicts for each row of data as CSV, or for each of many image files."""
+    """Write what a model predicts for each row of data as CSV, or for each of many files."""
     trained = open_model(model)
-    if len(data) > 1 or _is_of_images(data[0]):
-        _predict_files(trained, data, output)
+    if trained.text is not None and not text_use.is_data(data):
+        texts = text_use.sentences(data)
+        outputs = trained.outputs(texts)
+        lines = list(_predictions(trained.target, outputs))
+        _write(_beside("text", texts.tolist(), lines, outputs, output), len(outputs), output)
+        return
+    if not data:
+        raise ArgumentError("say what to predict: chainrule predict MODEL DATA")
+    kind = _kind_of(data[0])
+    if len(data) > 1 or kind is not None:
+        _predict_files(trained, data, kind, output)
         return
     source = trained.open(data[0])
     if isinstance(source, TableSource):
@@ -196,40 +226,49 @@ def predict(model: str, data: Sequence[str], output: str | None) -> None:
     elif isinstance(source, ArraySource):
         outputs = trained.outputs(trained.samples(source.x))
     else:
-        raise DataError(f"{data[0]!r} is a folder: its images are predicted file by file")
+        raise DataError(f"{data[0]!r} is a folder: its files are predicted one by one")
     _write(_predictions(trained.target, outputs), len(outputs), output)
 
 
-def _is_of_images(data: str) -> bool:
-    """Return whether this is an image file by its name, or a folder of them."""
+def _kind_of(data: str) -> Kind | None:
+    """Return the kind of a file by its name, or of the files in a folder; None for other data."""
     path = Path(data)
     if path.is_dir():
-        return not is_named(data) and not idx_files(path)
-    return path.suffix.lower() in SUFFIXES
+        return None if is_named(data) or idx_files(path) else kind_of(path)
+    return next((kind for kind in (IMAGES, SOUNDS) if kind.has(path)), None)
 
 
-def _predict_files(trained: Trained, data: Sequence[str], output: str | None) -> None:
-    """Write what a model predicts for image files; those that are broken are named."""
-    trained.images()
+def _predict_files(
+    trained: Trained, data: Sequence[str], kind: Kind | None, output: str | None
+) -> None:
+    """Write what a model predicts for image or sound files; those that are broken are named."""
+    trained.form_of(kind)
     with noted([]):  # the same is told below
-        folder = trained.files([path for name in data for path in _files_of(Path(name))])
+        paths = [path for name in data for path in _files_of(Path(name), trained.kind)]
+        folder = trained.files(paths)
     outputs = trained.outputs(folder)
     lines = list(_predictions(trained.target, outputs))
-    if output is None and trained.target.labels:
-        surest = [f"{row.max():.4f}" for row in outputs]
-        pairs = zip(lines, ["probability", *surest], strict=True)
-        lines = [[line[0], probability] for line, probability in pairs]
-    names = ["file", *rows_of(folder)[0]]
-    _write([[name, *line] for name, line in zip(names, lines, strict=True)], len(outputs), output)
+    _write(_beside("file", rows_of(folder)[0], lines, outputs, output), len(outputs), output)
     for why in folder.broken.values():
         click.echo(f"error: {why}", err=True)
     if folder.broken:
         click.get_current_context().exit(2)
 
 
-def _files_of(path: Path) -> list[Path]:
-    """Return the images in a folder and below, or the file itself."""
-    return flat(path).files if path.is_dir() else [path]
+def _beside(
+    what: str, names: list[str], lines: list[list[str]], outputs: Array, output: str | None
+) -> list[list[str]]:
+    """Return predictions beside what each is of; for the terminal with one probability alone."""
+    if output is None and len(lines[0]) > 1:
+        surest = [f"{row.max():.4f}" for row in outputs]
+        pairs = zip(lines, ["probability", *surest], strict=True)
+        lines = [[line[0], probability] for line, probability in pairs]
+    return [[name, *line] for name, line in zip([what, *names], lines, strict=True)]
+
+
+def _files_of(path: Path, kind: Kind) -> list[Path]:
+    """Return the files of a kind in a folder and below, or the file itself."""
+    return flat(path, kind=kind).files if path.is_dir() else [path]
 
 
 def _write(lines: Iterable[list[str]], count: int, output: str | None) -> None:
@@ -261,11 +300,15 @@ def _csv(lines: Iterable[list[str]]) -> str:
 
 
 def summary(model: str) -> None:
-    """Print the layers of a model, the columns or images it takes and the classes it knows."""
+    """Print the layers of a model, what it takes and the classes it knows."""
     trained = open_model(model)
     trained.model.summary()
-    if trained.form is not None:
+    if isinstance(trained.form, SoundForm):
+        click.echo(f"sounds: {sound_text(trained.form)}")
+    elif trained.form is not None:
         click.echo(f"images: {form_text(trained.form)}")
+    if trained.text is not None:
+        click.echo(f"texts: in the column {trained.text!r} of a table, or sentences")
     if trained.host is not None:
         click.echo("columns:")
         for column in trained.host.columns:

@@ -123,6 +123,6 @@ def _not_numbers(array: Array, name: str) -> str:
         lines.append(f"  {name:<3}: {list(array.shape)}, its first element is {first!r}")
     if array.dtype.kind in "OUS":
         lines.append(
-            "  fix: encode text first, e.g. with StringLookup or CategoryEncoding as first layer"
+            "  fix: encode text first, e.g. with TextVectorization or StringLookup as first layer"
         )
     return "\n".join(lines)

@@ -134,12 +134,12 @@ def collect_many(
 
 
 def _one_a_row(weights: Array) -> Array:
-    """Return the weights as one axis."""
+    """Return the weights of samples as one axis; those of steps as they are."""
     if weights.ndim == 2 and weights.shape[1] == 1:
         return weights[:, 0]
-    if weights.ndim != 1:
+    if weights.ndim == 0:
         raise DataError(
-            f"sample_weight has shape {list(weights.shape)}; expected one number a sample."
+            f"sample_weight has shape {list(weights.shape)}; expected one number a sample or step."
         )
     return weights
 
@@ -176,8 +176,17 @@ def with_class_weight(batches: Batches, class_weight: Mapping[int, float] | None
         table[operator.index(k)] = weight
     weights: Array = table[labels]
     if batches.weights is not None:
-        weights = (weights * batches.weights).astype(np.float32)
+        weights = _by_rows(weights, batches.weights).astype(np.float32)
     return replace(batches, weights=weights)
+
+
+def _by_rows(one: Array, other: Array) -> Array:
+    """Return the product of weights of samples, or of their steps; axes match from the first."""
+    axes = max(one.ndim, other.ndim)
+    product: Array = np.multiply(
+        *(a.reshape(a.shape + (1,) * (axes - a.ndim)) for a in (one, other))
+    )
+    return product
 
 
 def _keys(class_weight: Mapping[int, float]) -> list[int]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from chainrule.data.folders import ImageFolder, Options
+from chainrule.data.folders import ImageFolder, Options, SampleFolder
 from chainrule.data.images import Form, Size, checked_size
-from chainrule.data.listing import Listing, flat, listed
+from chainrule.data.listing import IMAGES, Kind, Listing, flat, listed
 from chainrule.errors import ArgumentError, unknown_name
 
 _SUBSETS = ("training", "validation", "both")
+Some = TypeVar("Some", bound=SampleFolder)
 
 
 def image_dataset_from_directory(
@@ -133,16 +134,12 @@ def image_dataset_from_directory(
     aspect = _aspect(crop_to_aspect_ratio, pad_to_aspect_ratio)
     form = Form(checked_size(image_size), color_mode, interpolation, aspect)
     options = Options(label_mode, batch_size, shuffle, seed, on_error, memory_mb, verbose)
-    _check_subset(validation_split, subset)
-    found, numbers, names = _labelled(directory, labels, label_mode, class_names, follow_links)
-    if label_mode == "binary" and len(names) != 2:
-        raise ArgumentError(
-            f"label_mode='binary' is for 2 classes; there are {len(names)}: {names}"
-        )
+    check_subset(validation_split, subset)
+    found, numbers, names = labelled(directory, labels, label_mode, class_names, follow_links)
     if verbose:
         print(found.told())
     folder = ImageFolder(found.files, numbers, names, form, options)
-    return folder if subset is None else _chosen(folder, validation_split or 0.0, subset)
+    return folder if subset is None else chosen(folder, validation_split or 0.0, subset)
 
 
 def _aspect(crop: bool, pad: bool) -> str:
@@ -151,7 +148,8 @@ def _aspect(crop: bool, pad: bool) -> str:
     return "crop" if crop else "pad" if pad else "stretch"
 
 
-def _check_subset(fraction: float | None, subset: str | None) -> None:
+def check_subset(fraction: float | None, subset: str | None) -> None:
+    """Refuse a share without a part to return, and a part that there is not."""
     if subset is not None and subset not in _SUBSETS:
         raise unknown_name("subset", subset, _SUBSETS)
     if (fraction is None) != (subset is None):
@@ -160,36 +158,48 @@ def _check_subset(fraction: float | None, subset: str | None) -> None:
         )
 
 
-def _labelled(
+def labelled(
     directory: str | os.PathLike[str],
     labels: str | Sequence[int] | None,
     label_mode: str | None,
     class_names: Sequence[str] | None,
     follow_links: bool,
+    kind: Kind = IMAGES,
 ) -> tuple[Listing, Any, list[str]]:
     """Return the files, their class numbers, and the names of the classes."""
     if isinstance(labels, str):
         if labels != "inferred":
             raise unknown_name("labels", labels, ("inferred",))
-        found = listed(directory, class_names, follow_links)
-        return found, None if label_mode is None else found.labels, found.class_names
-    if class_names is not None:
+        found = listed(directory, class_names, follow_links, kind)
+        numbers, names = None if label_mode is None else found.labels, found.class_names
+    elif class_names is not None:
         raise ArgumentError("class_names is for labels='inferred': else classes are numbers")
-    found = flat(directory, follow_links)
-    if labels is None or label_mode is None:
-        return found, None, []
+    else:
+        found = flat(directory, follow_links, kind)
+        if labels is None or label_mode is None:
+            return found, None, []
+        numbers = _numbers(labels, found)
+        names = [str(k) for k in range(int(numbers.max()) + 1)]
+    if label_mode == "binary" and len(names) != 2:
+        raise ArgumentError(
+            f"label_mode='binary' is for 2 classes; there are {len(names)}: {names}"
+        )
+    return found, numbers, names
+
+
+def _numbers(labels: Sequence[int], found: Listing) -> Any:
     numbers = np.asarray(labels)
     if numbers.shape != (len(found.files),) or numbers.dtype.kind not in "iu" or numbers.min() < 0:
         raise ArgumentError(
-            f"labels must be a class number from 0 on for each of the {len(found.files)} images "
-            f"in {str(directory)!r}; it is of shape {list(numbers.shape)} and {numbers.dtype}"
+            f"labels must be a class number from 0 on for each of the {len(found.files)} "
+            f"{found.kind.noun}s in {str(found.directory)!r}; it is of shape "
+            f"{list(numbers.shape)} and {numbers.dtype}"
         )
-    return found, numbers.astype(np.int64), [str(k) for k in range(int(numbers.max()) + 1)]
+    return numbers.astype(np.int64)
 
 
-def _chosen(
-    folder: ImageFolder, fraction: float, subset: str
-) -> ImageFolder | tuple[ImageFolder, ImageFolder]:
+def chosen(folder: Some, fraction: float, subset: str) -> Some | tuple[Some, Some]:
+    """Return the part of a folder that was asked for, or both, and say how large they are."""
     training, held = folder.split(fraction)
     n, k = len(training.file_paths), len(held.file_paths)
     used = {"training": f"{n} files for training", "validation": f"{k} files for validation"}

@@ -1,4 +1,4 @@
-"""What `fit` runs over for a folder of images: kept in memory where they fit, else decoded anew."""
+"""What `fit` runs over for a folder of files: kept in memory where they fit, else decoded anew."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.data.batches import Batches, Order, permutation
-from chainrule.data.images import Form, attempts
+from chainrule.data.decoding import Form, attempts
 from chainrule.data.source import Arrays, Window, Windows
 from chainrule.dtypes import Array
-from chainrule.errors import ImageError
+from chainrule.errors import FileError
 
-# From images and targets to checked arrays.
+# From samples and targets to checked arrays.
 Made = Callable[[Array, Array | None], Batches]
 
-_WINDOW_BYTES = 8 << 20  # of images that are handed over at a time, or a batch if that is more
+_WINDOW_BYTES = 8 << 20  # of samples that are handed over at a time, or a batch if that is more
 _SLOTS = 3
-# Images from which a program is planned: those that a backup knows arrays by, so that a run can go
-# on whether its images are kept or not.
+# Samples from which a program is planned: those that a backup knows arrays by, so that a run can go
+# on whether its samples are kept or not.
 _SAMPLE = 64
 
 
 class Content:
     """The files that can be decoded, their targets, and what batches are made of them.
 
-    `images` holds all of them decoded, or is ``None``. `batch_size`, `shuffle` and `seed` are those
-    of the folder, which have precedence over what `fit` would do.
+    `samples` holds all of them decoded, or is ``None``. `batch_size`, `shuffle` and `seed` are
+    those of the folder, which have precedence over what `fit` would do.
     """
 
     def __init__(
@@ -37,23 +37,17 @@ class Content:
         paths: Sequence[Path],
         targets: Array | None,
         form: Form,
-        images: Array | None,
+        samples: Array | None,
         about: dict[str, str],
         batch_size: int | None,
         shuffle: bool,
         seed: int | None,
     ) -> None:
-        self.paths, self.targets, self.form, self.images = paths, targets, form, images
+        self.paths, self.targets, self.form, self.samples = paths, targets, form, samples
         self.about, self.batch_size, self.shuffle, self.seed = about, batch_size, shuffle, seed
 
     def __len__(self) -> int:
         return len(self.paths)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels."""
-        height, width = self.form.size or (0, 0)
-        return height, width, self.form.channels
 
     def size(self, size: int) -> int:
         """Return the samples of a batch where so many are asked for."""
@@ -65,15 +59,15 @@ class Content:
             return None
         return permutation(seed if self.seed is None else self.seed, epoch, len(self))
 
-    def batches(self, images: Array, rows: Order, made: Made) -> Batches:
-        """Return the batches of decoded images, whose errors name files."""
+    def batches(self, samples: Array, rows: Order, made: Made) -> Batches:
+        """Return the batches of decoded samples, whose errors name files."""
         targets = None if self.targets is None else self.targets[rows]
         where = _Where(self.paths, rows)
-        return replace(made(images, targets), rows=len(self), where=where)
+        return replace(made(samples, targets), rows=len(self), where=where)
 
     def source(self, made: Made) -> Kept | Streamed:
-        """Return the source of these images."""
-        return Streamed(self, made) if self.images is None else Kept(self, made)
+        """Return the source of these samples."""
+        return Streamed(self, made) if self.samples is None else Kept(self, made)
 
 
 class _Where:
@@ -87,11 +81,11 @@ class _Where:
 
 
 class Kept(Arrays):
-    """Images that are all in memory, fed as arrays are."""
+    """Samples that are all in memory, fed as arrays are."""
 
     def __init__(self, content: Content, made: Made) -> None:
-        images, rows = np.asarray(content.images), np.arange(len(content))
-        super().__init__(content.batches(images, rows, made))
+        samples, rows = np.asarray(content.samples), np.arange(len(content))
+        super().__init__(content.batches(samples, rows, made))
         self._content = content
 
     @property
@@ -111,12 +105,12 @@ class Kept(Arrays):
             yield window.part(skip, window.steps)
 
     def about(self) -> dict[str, str]:
-        """Return what the folder says, whether the images are kept or not."""
+        """Return what the folder says, whether the samples are kept or not."""
         return dict(self._content.about)
 
 
 class Streamed:
-    """Images that are decoded in each epoch, by threads beside the training.
+    """Samples that are decoded in each epoch, by threads beside the training.
 
     They come in the order of arrays, in batches that do not depend on the threads, so that a run
     ends with the bits of one that keeps them.
@@ -130,8 +124,8 @@ class Streamed:
         self.samples: int | None = len(content)
         self.passes = 0
         some = np.arange(0, len(content), max(len(content) // _SAMPLE, 1))[:_SAMPLE]
-        with contextlib.closing(self._decoded(some)) as images:
-            self.sample = content.batches(np.stack(list(images)), some, made)
+        with contextlib.closing(self._decoded(some)) as decoded:
+            self.sample = content.batches(np.stack(list(decoded)), some, made)
 
     def batch(self, size: int) -> int:
         """Return the samples of a batch: those of the folder, if it says so."""
@@ -150,21 +144,22 @@ class Streamed:
         content, at = self._content, skip * size
         order = content.order(seed, epoch, shuffle)
         rows = np.arange(len(content)) if order is None else order
-        shape = content.shape
-        window = max(_WINDOW_BYTES // int(np.prod(shape)) // size, 1) * size
+        shape, dtype = content.form.shape, np.dtype(content.form.dtype)
+        bytes_each = max(int(np.prod(shape)) * dtype.itemsize, 1)
+        window = max(_WINDOW_BYTES // bytes_each // size, 1) * size
         with contextlib.closing(self._decoded(rows[at:])) as decoded:
             for begin in range(at, len(rows), window):
                 part = rows[begin : begin + window]
-                images = np.empty((len(part), *shape), np.uint8)
+                samples = np.empty((len(part), *shape), dtype)
                 for i in range(len(part)):
-                    images[i] = next(decoded)
-                yield Window(content.batches(images, part, self._made), size)
+                    samples[i] = next(decoded)
+                yield Window(content.batches(samples, part, self._made), size)
 
     def _decoded(self, rows: Order) -> Generator[Array, None, None]:
-        """Yield the images of these rows."""
+        """Yield the samples of these rows."""
         paths = [self._content.paths[i] for i in rows.tolist()]
-        with contextlib.closing(attempts(paths, self._content.form)) as made:
-            for image in made:
-                if isinstance(image, ImageError):
-                    raise image
-                yield image
+        with contextlib.closing(attempts(paths, self._content.form.read)) as made:
+            for one in made:
+                if isinstance(one, FileError):
+                    raise one
+                yield one

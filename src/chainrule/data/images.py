@@ -7,17 +7,17 @@ import io
 import os
 import stat
 import zlib
-from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from chainrule.data import decoding
+from chainrule.data.decoding import File
 from chainrule.data.pictures import CHANNELS, coloured, upright
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError, ImageError, missing_package, unknown_name
+from chainrule.errors import ArgumentError, FileError, ImageError, missing_package, unknown_name
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif",
             ".tiff", ".webp")  # fmt: skip
@@ -34,10 +34,8 @@ INTERPOLATIONS = {
     "area": "BOX",
     "lanczos3": "LANCZOS",
 }
-_AT_A_TIME = 8  # images that a thread decodes before it hands them over
 ASPECTS = ("stretch", "crop", "pad")
 
-File = str | os.PathLike[str] | bytes
 Size = tuple[int, int]
 
 
@@ -65,10 +63,23 @@ class Form:
         if self.size is not None:
             object.__setattr__(self, "size", checked_size(self.size))
 
+    noun: ClassVar[str] = "image"
+    dtype: ClassVar[str] = "uint8"
+
     @property
     def channels(self) -> int:
         """The channels of the arrays."""
         return CHANNELS[self.color_mode]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        height, width = self.size or (0, 0)
+        return height, width, self.channels
+
+    def read(self, path: File) -> Array:
+        """Return one file as an array; raises ImageError where it is broken."""
+        return read(path, self)
 
 
 def checked_size(size: Any) -> Size:
@@ -151,60 +162,17 @@ def decode(
     >>> decode([path], (1, 1)).tolist()
     [[[[255, 0, 0]]]]
     """
+    pillow()
     form = Form(checked_size(size), color_mode, interpolation, aspect)
-    images = np.empty((len(paths), *checked_size(size), form.channels), np.uint8)
-    with contextlib.closing(attempts(paths, form, threads)) as made:
-        for i, image in enumerate(made):
-            if isinstance(image, ImageError):
-                raise image
-            images[i] = image
-    return images
+    return decoding.gathered(paths, form, threads)
 
 
 def attempts(
     paths: Sequence[File], form: Form, threads: int | None = None
-) -> Generator[Array | ImageError, None, None]:
+) -> Generator[Array | FileError, None, None]:
     """Yield each image, or the error that says what is wrong with its file, in their order."""
     pillow()
-    threads = threads or default_threads()
-    if threads == 1 or len(paths) < 2:
-        for path in paths:
-            yield _attempt(path, form)
-        return
-    # Pillow lets other threads run while it decodes. No more are under way than a few a thread, so
-    # that one who does not take them does not fill the memory. They are handed over several at a
-    # time: of 28 x 28 each takes 62 us in one thread, and of two 85 us so, 110 one by one.
-    step, ahead = min(max(len(paths) // (4 * threads), 1), _AT_A_TIME), 2 * threads
-    parts = [paths[i : i + step] for i in range(0, len(paths), step)]
-    with ThreadPoolExecutor(threads, "chainrule-decoder") as pool:
-        waiting = deque(pool.submit(_attempt_all, part, form) for part in parts[:ahead])
-        try:
-            for part in [*parts[ahead:], *[()] * len(waiting)]:
-                made = waiting.popleft().result()
-                if part:
-                    waiting.append(pool.submit(_attempt_all, part, form))
-                yield from made
-        finally:
-            for one in waiting:
-                one.cancel()
-
-
-def default_threads() -> int:
-    """Return the threads that decode unless told otherwise: as many as train."""
-    from chainrule.executors import num_threads
-
-    return num_threads()
-
-
-def _attempt_all(paths: Sequence[File], form: Form) -> list[Array | ImageError]:
-    return [_attempt(path, form) for path in paths]
-
-
-def _attempt(path: File, form: Form) -> Array | ImageError:
-    try:
-        return read(path, form)
-    except ImageError as error:
-        return error
+    return decoding.attempts(paths, form.read, threads)
 
 
 def read(path: File, form: Form) -> Array:

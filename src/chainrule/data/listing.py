@@ -1,4 +1,4 @@
-"""What a folder of images holds: a subfolder for each class, and what is passed over."""
+"""What a folder of files holds: a subfolder for each class, and what is passed over."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from chainrule.data.images import SUFFIXES
+from chainrule.data import audio, images
 from chainrule.data.showing import warn
 from chainrule.errors import ArgumentError, DataError, FileError, closest
 
@@ -20,10 +20,32 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Listing:
-    """The image files of a folder in the order of classes and names, each with its class number.
+class Kind:
+    """Files of one kind: what one is called, how the names end in lower case, examples of some."""
 
-    `others` are files that are no images by their names, `strays` images that lie in no class.
+    noun: str
+    suffixes: tuple[str, ...]
+    examples: tuple[str, str]
+
+    def has(self, path: Path) -> bool:
+        """Return whether a file is of this kind by its name."""
+        return path.suffix.lower() in self.suffixes
+
+    def looked_for(self) -> str:
+        """Return a line that says which files count."""
+        ends = ", ".join(self.suffixes)
+        return f"  looked for: files that end in {ends}, in folders that are not hidden"
+
+
+IMAGES = Kind("image", images.SUFFIXES, ("cat/1.jpg", "dog/2.jpg"))
+SOUNDS = Kind("sound", audio.SUFFIXES, ("yes/1.wav", "no/2.flac"))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a folder in the order of classes and names, each with its class number.
+
+    `others` are files that are not of the kind by their names, `strays` files that lie in no class.
     """
 
     directory: Path
@@ -32,10 +54,11 @@ class Listing:
     class_names: list[str]
     others: list[Path]
     strays: list[Path]
+    kind: Kind = IMAGES
 
     @property
     def counts(self) -> list[int]:
-        """How many images each class has."""
+        """How many files each class has."""
         return [int(n) for n in np.bincount(self.labels, minlength=len(self.class_names))]
 
     def told(self) -> str:
@@ -45,7 +68,9 @@ class Listing:
         if k:
             line += f" belonging to {k} class{'es' * (k != 1)}"
         if self.others:
-            line += f"; passed over, since no images by their names: {shown(self.others)}"
+            line += (
+                f"; passed over, since no {self.kind.noun}s by their names: {shown(self.others)}"
+            )
         return f"{line}."
 
 
@@ -53,13 +78,13 @@ def listed(
     directory: str | os.PathLike[str],
     class_names: Sequence[str] | None = None,
     follow_links: bool = False,
-    suffixes: Sequence[str] = SUFFIXES,
+    kind: Kind = IMAGES,
 ) -> Listing:
-    """Return the images of a folder that has one subfolder a class.
+    """Return the files of a folder that has one subfolder a class.
 
     Folders within that of a class belong to it. Hidden files and folders, and what systems leave
-    behind (``Thumbs.db``), are passed over in silence; images that lie in no class and classes
-    without images with a warning. The order is that of the names, whatever the system's.
+    behind (``Thumbs.db``), are passed over in silence; files that lie in no class and classes
+    without files with a warning. The order is that of the names, whatever the system's.
 
     Parameters
     ----------
@@ -69,15 +94,15 @@ def listed(
         Which subfolders to take, in the order of the class numbers; by default all, by name.
     follow_links : bool, default False
         Whether to look into folders that are links.
-    suffixes : sequence of str
-        How the names of images end, in lower case.
+    kind : Kind, default IMAGES
+        Which files count.
 
     Raises
     ------
     FileError
         Where there is no such folder.
     DataError
-        Where it has no classes or no images; what was looked for is said.
+        Where it has no classes or no files; what was looked for is said.
     ArgumentError
         For names of classes without a folder.
 
@@ -97,56 +122,56 @@ def listed(
     """
     folder = _folder(directory)
     names = _classes(folder, class_names)
-    strays = [path for path in _entries(folder) if path.is_file() and _is_image(path, suffixes)]
+    strays = [path for path in _entries(folder) if path.is_file() and kind.has(path)]
     if not names:
-        raise DataError(_no_classes(folder, strays, suffixes))
+        raise DataError(_no_classes(folder, strays, kind))
     files: list[Path] = []
-    others = [p for p in _entries(folder) if p.is_file() and not _is_image(p, suffixes)]
+    others = [p for p in _entries(folder) if p.is_file() and not kind.has(p)]
     labels: list[int] = []
     for number, name in enumerate(names):
-        for path in walked(folder / name, follow_links):
-            if _is_image(path, suffixes):
+        for path in walked(folder / name, follow_links, kind):
+            if kind.has(path):
                 files.append(path)
                 labels.append(number)
             else:
                 others.append(path)
-    found = Listing(folder, files, np.array(labels, np.int64), names, others, strays)
-    _check(found, suffixes)
+    found = Listing(folder, files, np.array(labels, np.int64), names, others, strays, kind)
+    _check(found)
     return found
 
 
 def flat(
     directory: str | os.PathLike[str],
     follow_links: bool = False,
-    suffixes: Sequence[str] = SUFFIXES,
+    kind: Kind = IMAGES,
 ) -> Listing:
-    """Return all images in a folder and below, without classes, in the order of their names.
+    """Return all files in a folder and below, without classes, in the order of their names.
 
     Raises
     ------
     FileError, DataError
-        Where there is no such folder, or no image in it.
+        Where there is no such folder, or no file of the kind in it.
     """
     folder = _folder(directory)
-    paths = list(walked(folder, follow_links))
-    files = [path for path in paths if _is_image(path, suffixes)]
-    others = [path for path in paths if not _is_image(path, suffixes)]
+    paths = list(walked(folder, follow_links, kind))
+    files = [path for path in paths if kind.has(path)]
+    others = [path for path in paths if not kind.has(path)]
     if not files:
-        raise DataError(f"there are no images in {str(folder)!r}\n{_looked_for(suffixes)}")
-    return Listing(folder, files, np.zeros(0, np.int64), [], others, [])
+        raise DataError(f"there are no {kind.noun}s in {str(folder)!r}\n{kind.looked_for()}")
+    return Listing(folder, files, np.zeros(0, np.int64), [], others, [], kind)
 
 
-def walked(folder: Path, follow_links: bool) -> Iterator[Path]:
+def walked(folder: Path, follow_links: bool, kind: Kind = IMAGES) -> Iterator[Path]:
     """Yield the files in a folder and below, sorted by name, but for hidden ones."""
     seen: set[str] = set()
     for where, folders, files in os.walk(folder, onerror=_refuse, followlinks=follow_links):
         if follow_links:
             seen.add(os.path.realpath(where))
             folders[:] = [f for f in folders if os.path.realpath(Path(where, f)) not in seen]
-        images = [name for name in folders if Path(name).suffix.lower() in SUFFIXES]
-        folders[:] = sorted(f for f in folders if not _is_hidden(f) and f not in images)
+        named = [name for name in folders if kind.has(Path(name))]
+        folders[:] = sorted(f for f in folders if not _is_hidden(f) and f not in named)
         # A folder called x.png is one broken image to its owner.
-        yield from (Path(where, f) for f in sorted([*files, *images]) if not _is_hidden(f))
+        yield from (Path(where, f) for f in sorted([*files, *named]) if not _is_hidden(f))
 
 
 def _unreadable(error: OSError) -> FileError:
@@ -183,10 +208,6 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _OF_SYSTEMS
 
 
-def _is_image(path: Path, suffixes: Sequence[str]) -> bool:
-    return path.suffix.lower() in suffixes
-
-
 def _classes(folder: Path, chosen: Sequence[str] | None) -> list[str]:
     """Return the names of the subfolders, in the order of their class numbers."""
     found = [path.name for path in _entries(folder) if path.is_dir()]
@@ -202,36 +223,33 @@ def _classes(folder: Path, chosen: Sequence[str] | None) -> list[str]:
     return names
 
 
-def _looked_for(suffixes: Sequence[str]) -> str:
-    return f"  looked for: files that end in {', '.join(suffixes)}, in folders that are not hidden"
-
-
-def _no_classes(folder: Path, strays: list[Path], suffixes: Sequence[str]) -> str:
+def _no_classes(folder: Path, strays: list[Path], kind: Kind) -> str:
+    first, second = kind.examples
     lines = [f"there are no classes in {str(folder)!r}: it has no subfolders"]
-    lines.append("  looked for: one subfolder a class, with the images of that class, as in")
-    lines.append(f"       {folder.name}/cat/1.jpg, {folder.name}/dog/2.jpg")
+    lines.append(f"  looked for: one subfolder a class, with the {kind.noun}s of that class, as in")
+    lines.append(f"       {folder.name}/{first}, {folder.name}/{second}")
     if strays:
-        lines.append(f"  found : {len(strays)} images directly in it ({shown(strays)})")
+        lines.append(f"  found : {len(strays)} {kind.noun}s directly in it ({shown(strays)})")
     return "\n".join(lines)
 
 
-def _check(found: Listing, suffixes: Sequence[str]) -> None:
-    """Refuse a folder without images; warn of what is most likely not meant."""
-    folder = str(found.directory)
+def _check(found: Listing) -> None:
+    """Refuse a folder without files of its kind; warn of what is most likely not meant."""
+    folder, noun = str(found.directory), found.kind.noun
     if not found.files:
         raise DataError(
-            f"there are no images in the {len(found.class_names)} subfolders of {folder!r}\n"
-            f"{_looked_for(suffixes)}"
+            f"there are no {noun}s in the {len(found.class_names)} subfolders of {folder!r}\n"
+            f"{found.kind.looked_for()}"
         )
     pairs = zip(found.class_names, found.counts, strict=True)
     if empty := [repr(name) for name, count in pairs if not count]:
         warn(
-            f"no images in the folder{'s' * (len(empty) > 1)} {', '.join(empty)} of {folder!r}: "
+            f"no {noun}s in the folder{'s' * (len(empty) > 1)} {', '.join(empty)} of {folder!r}: "
             "kept as a class, which will not be learnt"
         )
     if found.strays:
         n = len(found.strays)
         warn(
-            f"{n} image{'s' * (n > 1)} directly in {folder!r}, not in the folder of a class: "
+            f"{n} {noun}{'s' * (n > 1)} directly in {folder!r}, not in the folder of a class: "
             f"passed over ({shown(found.strays)})"
         )

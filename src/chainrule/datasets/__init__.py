@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from . import digits
 
 if TYPE_CHECKING:
-    from . import cifar10, fashion_mnist, mnist
+    from . import cifar10, fashion_mnist, mnist, movie_reviews, spoken_digits
 
-__all__ = ["cifar10", "digits", "fashion_mnist", "mnist"]
+__all__ = ["cifar10", "digits", "fashion_mnist", "mnist", "movie_reviews", "spoken_digits"]
 
 
 def __getattr__(name: str) -> Any:

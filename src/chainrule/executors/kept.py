@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.dtypes import Array
-from chainrule.errors import GraphError
+from chainrule.errors import DataError, GraphError
 from chainrule.executors import native
+from chainrule.executors.program import Fault
 from chainrule.graph import Node, Spec, Value, Variable, expand, ordered, placeholder
 from chainrule.graph.form import VAGUE, Form, tokens_of, up_to_date
 from chainrule.graph.value import Clock
+from chainrule.ops.gather import NO_ROW
 from chainrule.plan import make_plan
 
 Assigns = Sequence[tuple[Variable, Value]]
@@ -67,7 +69,15 @@ class _Kept:
             if sys.getrefcount(mine[i]) >= self.unshared:
                 mine[i] = np.empty_like(mine[i])
                 program.bind_output(i, mine[i])
-        program.run()
+        try:
+            program.run()
+        except Fault as fault:
+            if fault.code != NO_ROW:
+                raise
+            raise DataError(
+                f"an index that is looked up is out of range, in row {fault.row} of what is looked "
+                "up\n  fix: an Embedding, or take, finds numbers from 0 to one less than its rows"
+            ) from None
         return [*mine]
 
 

@@ -67,6 +67,8 @@ class Calls:
         key: tuple[Any, ...] = (training,)
         for x in arguments:
             key = (*key, x.spec.shape, x.spec.dtype)
+            if x.mask is not None:
+                key = (*key, x.mask.spec.shape, x.mask.spec.dtype)
         traced = self._known.get(key)
         if traced is None:
             traced = _Traced(call, arguments, training)
@@ -85,28 +87,40 @@ class _Traced:
     def __init__(
         self, call: Callable[..., Any], arguments: Sequence[Value], training: bool
     ) -> None:
-        inputs = [placeholder(x.shape, x.dtype, "") for x in arguments]
+        inputs = [_stand_in(x) for x in arguments]
+        ends = [*_with_masks(inputs)]
         key = placeholder((2,), "int64", "random key")
         with scope.tracing(key, training):
             self._result = call(*inputs)
             recorded, self.penalties = scope.recorded(), scope.penalties()
         self._recorded = [variable for variable, _ in recorded]
-        self._returned = len(list(_values(self._result)))
-        outputs = [*_values(self._result), *self.penalties, *(value for _, value in recorded)]
+        returned = list(_values(self._result))
+        self._returned = len(returned)
+        # Which of what is returned has a mask; the masks are outputs too, the last.
+        self._masked = [i for i, y in enumerate(returned) if y.mask is not None]
+        masks = [y.mask for y in returned if y.mask is not None]
+        stored = (value for _, value in recorded)
+        outputs = [*returned, *self.penalties, *stored, *masks]
         reached = behind(outputs)
         self._fixed = [a for a in reached if a.variable is not None]
         self._draws = key in reached
-        ends = [*inputs, *([key] if self._draws else [])]
+        ends += [key] if self._draws else []
         self._function = Function(getattr(call, "__name__", "call"), ends, outputs, self._fixed)
         self._form: Form | None = None  # of a call with one array
 
     def __call__(self, arguments: Sequence[Value]) -> Any:
+        arguments = _with_masks(arguments)
         if self._draws:
             arguments = (*arguments, scope.random_key())
         latest = pending.latest(self._fixed)
         outputs = self._function(arguments, latest)
         if latest is None and outputs:
             self._describe(outputs[0].node, arguments)
+        if self._masked:
+            masks = outputs[-len(self._masked) :]
+            outputs = outputs[: -len(self._masked)]
+            for i, mask in zip(self._masked, masks, strict=True):
+                outputs[i].mask = mask
         if self._recorded:
             first = len(outputs) - len(self._recorded)
             pending.record(zip(self._recorded, outputs[first:], strict=True))
@@ -137,7 +151,23 @@ def at_hand(*values: Value) -> bool:
     for v in values:
         if v.constant is None and (v.node is None or not isinstance(v.node.op, Function)):
             return False
+        if v.mask is not None and not at_hand(v.mask):
+            return False
     return True
+
+
+def _stand_in(x: Value) -> Value:
+    """Return a placeholder for values like x, with one for its mask where x has one."""
+    made = placeholder(x.shape, x.dtype, "")
+    if x.mask is not None:
+        made.mask = placeholder(x.mask.shape, x.mask.dtype, "")
+    return made
+
+
+def _with_masks(values: Sequence[Value]) -> Sequence[Value]:
+    """Return the values, and behind them the masks that they have."""
+    masks = [x.mask for x in values if x.mask is not None]
+    return [*values, *masks] if masks else values
 
 
 def _values(form: Any) -> Iterator[Value]:

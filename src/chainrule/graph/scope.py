@@ -23,6 +23,7 @@ class _Trace:
     recorded: dict[Variable, Value] = field(default_factory=dict)
     penalties: list[Value] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    probe: bool = False
 
 
 class Label(str):
@@ -87,9 +88,14 @@ def blame(label: str) -> Iterator[None]:
 
 
 @contextmanager
-def tracing(key: Value | None = None, training: bool = False) -> Iterator[None]:
-    """Trace a step: random nodes draw from `key`, numbered from 0 in the order they are made."""
-    token = _trace.set(_Trace(key))
+def tracing(
+    key: Value | None = None, training: bool = False, probe: bool = False
+) -> Iterator[None]:
+    """Trace a step: random nodes draw from `key`, numbered from 0 in the order they are made.
+
+    A `probe` only asks for shapes, with batches of any size.
+    """
+    token = _trace.set(_Trace(key, probe=probe))
     try:
         with mode(training):
             yield
@@ -137,6 +143,12 @@ def within() -> bool:
 def idle() -> bool:
     """Return whether no step is being traced."""
     return _trace.get() is None
+
+
+def probing() -> bool:
+    """Return whether what is traced will never run, and only its shapes are asked for."""
+    trace = _trace.get()
+    return trace is not None and trace.probe
 
 
 def training() -> bool:

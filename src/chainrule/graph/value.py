@@ -119,9 +119,22 @@ class Value(Arithmetic):
 
     A value is the output of a node, or a leaf: a placeholder (fed at each run), a constant, or a
     variable. `numpy()` evaluates it.
+
+    `mask` says which steps of sequences count, where a layer has told: a value of truths, carried
+    from layer to layer and no part of the graph itself.
     """
 
-    __slots__ = ("__weakref__", "_result", "constant", "index", "name", "node", "spec", "variable")
+    __slots__ = (
+        "__weakref__",
+        "_result",
+        "constant",
+        "index",
+        "mask",
+        "name",
+        "node",
+        "spec",
+        "variable",
+    )
     __array_priority__ = 1000
     __array_ufunc__ = None
 
@@ -144,6 +157,7 @@ class Value(Arithmetic):
         self.name = name
         self.constant = constant
         self.variable = variable
+        self.mask: Value | None = None
         self._result: Array | None = None
 
     @property

@@ -9,6 +9,7 @@ from inspect import signature
 from typing import Any
 
 from chainrule.errors import unknown_name
+from chainrule.layers.attention import AdditiveAttention, Attention
 from chainrule.layers.augment import MixUp
 from chainrule.layers.augment_color import RandomBrightness, RandomContrast
 from chainrule.layers.augment_geometry import (
@@ -24,7 +25,9 @@ from chainrule.layers.augment_hues import (
     RandomSaturation,
 )
 from chainrule.layers.augment_map import RandomCrop, RandomFlip
+from chainrule.layers.augment_masks import FrequencyMasking, TimeMasking
 from chainrule.layers.augment_regions import CutMix, RandomErasing
+from chainrule.layers.augment_sounds import RandomNoise, RandomSpeed, RandomTimeShift
 from chainrule.layers.augment_tones import (
     AutoContrast,
     RandomGaussianBlur,
@@ -33,6 +36,7 @@ from chainrule.layers.augment_tones import (
     Solarization,
 )
 from chainrule.layers.base import Layer, registry
+from chainrule.layers.bidirectional import Bidirectional
 from chainrule.layers.conv import (
     Conv1D,
     Conv2D,
@@ -60,8 +64,6 @@ from chainrule.layers.core import (
     Activation,
     Dense,
     Flatten,
-    Input,
-    InputLayer,
     Permute,
     Reshape,
 )
@@ -72,8 +74,15 @@ from chainrule.layers.dropout import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
+from chainrule.layers.einsum_dense import EinsumDense
+from chainrule.layers.embedding import Embedding
 from chainrule.layers.function import Lambda, Operation
+from chainrule.layers.gru import GRU, GRUCell
+from chainrule.layers.hashing import Hashing
+from chainrule.layers.inputs import Input, InputLayer
 from chainrule.layers.lookup import IntegerLookup, StringLookup
+from chainrule.layers.lstm import LSTM, LSTMCell
+from chainrule.layers.masking import Masking
 from chainrule.layers.merge import (
     Add,
     Average,
@@ -93,6 +102,7 @@ from chainrule.layers.merge import (
     multiply,
     subtract,
 )
+from chainrule.layers.multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from chainrule.layers.norm import BatchNormalization, GroupNormalization, LayerNormalization
 from chainrule.layers.norm_plain import RMSNormalization, UnitNormalization
 from chainrule.layers.pool import (
@@ -132,11 +142,13 @@ from chainrule.layers.pool_global import (
     GlobalMaxPooling3D,
 )
 from chainrule.layers.preprocessing import CategoryEncoding, Normalization, Rescaling
+from chainrule.layers.recurrent import RNN
 from chainrule.layers.regularization import (
     ActivityRegularization,
     GaussianDropout,
     GaussianNoise,
 )
+from chainrule.layers.repeat import RepeatVector
 from chainrule.layers.reshaping2d import (
     Cropping1D,
     Cropping2D,
@@ -146,10 +158,20 @@ from chainrule.layers.reshaping2d import (
     ZeroPadding3D,
 )
 from chainrule.layers.resizing import CenterCrop, Resizing
+from chainrule.layers.simple_rnn import SimpleRNN, SimpleRNNCell
+from chainrule.layers.softmax import Softmax
+from chainrule.layers.spectrogram import MelSpectrogram, STFTSpectrogram
+from chainrule.layers.stacked_cells import StackedRNNCells
+from chainrule.layers.text import TextVectorization
+from chainrule.layers.text_tokenizer import Tokenizer
+from chainrule.layers.time_distributed import TimeDistributed
 from chainrule.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 from chainrule.named import customs, registered_name
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "ActivityRegularization",
     "AdaptiveAveragePooling1D",
@@ -159,7 +181,9 @@ __all__ = [
     "AdaptiveMaxPooling2D",
     "AdaptiveMaxPooling3D",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "AutoContrast",
     "Average",
     "AveragePooling1D",
@@ -169,6 +193,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
@@ -193,7 +218,11 @@ __all__ = [
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "EinsumDense",
+    "Embedding",
     "Flatten",
+    "FrequencyMasking",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -209,12 +238,16 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
+    "Hashing",
     "Input",
     "InputLayer",
     "IntegerLookup",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
@@ -222,9 +255,11 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
+    "MelSpectrogram",
     "Merge",
     "Minimum",
     "MixUp",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "Operation",
@@ -240,25 +275,38 @@ __all__ = [
     "RandomGrayscale",
     "RandomHue",
     "RandomInvert",
+    "RandomNoise",
     "RandomPosterization",
     "RandomRotation",
     "RandomSaturation",
     "RandomShear",
+    "RandomSpeed",
+    "RandomTimeShift",
     "RandomTranslation",
     "RandomZoom",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
     "Resizing",
+    "STFTSpectrogram",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
+    "Softmax",
     "Solarization",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StackedRNNCells",
     "StringLookup",
     "Subtract",
+    "TextVectorization",
+    "TimeDistributed",
+    "TimeMasking",
+    "Tokenizer",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",

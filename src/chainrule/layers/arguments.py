@@ -136,7 +136,7 @@ def built(layer: Layer, arguments: Arguments) -> None:
     shapes = {
         f"{name}_shape": shapes_of(x)
         for name, x in arguments.by_name(layer).items()
-        if any(isinstance(part, Value | Symbol) for part in leaves(x))
+        if (parts := list(leaves(x))) and all(isinstance(p, Value | Symbol) for p in parts)
     }
     if len(wanted) > 1 or f"{next(iter(shapes), '')}" in wanted:
         layer.build_for(**{n: s for n, s in shapes.items() if n in wanted or "**" in wanted})

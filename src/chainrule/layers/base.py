@@ -15,10 +15,10 @@ from chainrule.errors import MissingMethodError
 from chainrule.graph import Value, placeholder, scope
 from chainrule.graph.calls import Calls, at_hand
 from chainrule.graph.symbol import filled, is_symbolic, leaves
-from chainrule.layers import arguments
+from chainrule.layers import arguments, masks
 from chainrule.layers.arguments import Arguments, batchless, items, takes_training
 from chainrule.layers.made import Made, put_out, remembering
-from chainrule.layers.symbolic import Call, arranged, connect
+from chainrule.layers.symbolic import Call, arranged, connect, open_shape, sized
 from chainrule.layers.weights import Weighted, multiplier
 
 Shape = tuple[int | None, ...]
@@ -27,7 +27,7 @@ registry: dict[str, type[Layer]] = {}
 _taken: Counter[str] = Counter()
 
 
-def _automatic(cls: type) -> str:
+def automatic(cls: type) -> str:
     """Return ``dense``, ``dense_1``, ... for the layers of a class in the order they are made: the
     names that Keras gives them."""
     base = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", cls.__name__)
@@ -77,10 +77,16 @@ class Layer(Weighted):
 
     _made: Made | None = None
     on_host = False
+    # What arrays are given to it in; by default in the layer's own dtype.
+    input_dtype: str | None = None
     takes_many = False
+    # Whether the mask of the inputs is known to be, or to give, that of the outputs.
+    supports_masking = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "compute_mask" in vars(cls) and "supports_masking" not in vars(cls):
+            cls.supports_masking = True
         if not cls.__name__.startswith("_") and cls.__module__.startswith("chainrule."):
             registry[cls.__name__] = cls
         elif "__init__" in vars(cls):
@@ -96,7 +102,7 @@ class Layer(Weighted):
         learning_rate_multiplier: float = 1.0,
         recompute: bool = False,
     ) -> None:
-        self.name = name or _automatic(type(self))
+        self.name = name or automatic(type(self))
         self._trainable = bool(trainable)
         self.dtype = dtypes.name_of(dtype or dtypes.floatx())
         self.built = False
@@ -121,6 +127,15 @@ class Layer(Weighted):
     def call(self, x: Any, training: bool = False) -> Any:
         """Return the layer's function of x."""
         raise MissingMethodError(f"{type(self).__name__} has no call: write call(self, x)")
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return the mask of the outputs (truths [n, t], for several outputs a list), or None.
+
+        By default it is that of the inputs, `previous_mask`: asked for where the layer has set
+        `supports_masking`, or has written this method. A `call` with an argument `mask` is given
+        the mask of its inputs.
+        """
+        return previous_mask
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again.
@@ -179,7 +194,7 @@ class Layer(Weighted):
         return arguments.run(self, (inputs, (), {}), chosen)
 
     def _value(self, inputs: Any) -> Value:
-        return ops.as_value(arguments.numbers(inputs), self.dtype)
+        return ops.as_value(arguments.numbers(inputs), self.input_dtype or self.dtype)
 
     def _with(self, given: Arguments, training: bool | None) -> Any:
         """Return the output for several arguments."""
@@ -202,7 +217,7 @@ class Layer(Weighted):
         more: Sequence[Any] = (),
         named: Mapping[str, Any] | None = None,
     ) -> Any:
-        options = dict(named or {})
+        options, mask = masks.given(self, inputs, more, named or {})
         if takes_training(type(self).call):
             options["training"] = training
         again = self.recompute
@@ -210,6 +225,7 @@ class Layer(Weighted):
             outputs = arguments.settled(self.call(inputs, *more, **options))
             if self.activity_regularizer is not None:
                 self._penalize(self.activity_regularizer, outputs)
+            masks.pass_on(self, inputs, outputs, mask)
             return outputs
 
     def _penalize(self, regularizer: Callable[[Value], Value], outputs: Any) -> None:
@@ -279,10 +295,13 @@ class Layer(Weighted):
         many = not all(n is None or isinstance(n, int) for n in input_shape)
         shapes = [tuple(s) for s in input_shape] if many else [tuple(input_shape)]
         self.build_for(shapes if many else shapes[0])
-        probes = [placeholder([n or 1 for n in s], self.dtype, "x") for s in shapes]
-        with scope.tracing(None, False):
-            found = self(probes if many else probes[0])
-        return filled(found, (batchless(y.shape) for y in leaves(found)))
+        found = []
+        for batch in (1, 2) if any(None in s[1:] for s in shapes) else (1,):
+            probes = [placeholder(sized(s, batch), self.dtype, "x") for s in shapes]
+            with scope.tracing(None, False, probe=True):
+                found.append(self(probes if many else probes[0]))
+        pairs = zip(leaves(found[0]), leaves(found[-1]), strict=True)
+        return filled(found[0], (batchless(open_shape(one, two)) for one, two in pairs))
 
     def __repr__(self) -> str:
         return f"<{self.label}>"

@@ -1,4 +1,4 @@
-"""Inputs, dense layers and what only changes the form of the data."""
+"""Dense layers and what only changes the form of the data."""
 
 from __future__ import annotations
 
@@ -9,82 +9,8 @@ from typing import Any
 from chainrule import activations, constraints, initializers, ops, regularizers
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value
-from chainrule.graph.symbol import Symbol
 from chainrule.layers.base import Layer, Shape
-from chainrule.layers.symbolic import entry
 from chainrule.ops.fused import ACTIVATIONS
-
-
-class InputLayer(Layer):
-    """Says the shape of one sample, so that the layers behind it are built at once.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Without the batch's axis.
-    name : str, optional
-    dtype : str, optional
-
-    Examples
-    --------
-    >>> from chainrule.layers import InputLayer
-    >>> InputLayer((28, 28)).shape
-    (28, 28)
-    """
-
-    def __init__(
-        self, shape: Sequence[int], name: str | None = None, dtype: str | None = None
-    ) -> None:
-        super().__init__(name=name, dtype=dtype)
-        given = (shape,) if isinstance(shape, int) else tuple(shape)
-        if any(not isinstance(n, int) or n < 1 for n in given):
-            raise ArgumentError(f"an input shape is made of sizes of at least 1, not {shape!r}")
-        self.shape = given
-        self.built = True
-
-    def symbol(self) -> Symbol:
-        """Return the symbol of the data given to a model."""
-        return entry(self, (None, *self.shape))
-
-    def call(self, x: Any, training: bool = False) -> Any:
-        """Return x."""
-        return x
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this layer again."""
-        config = {**super().get_config(), "shape": list(self.shape)}
-        del config["trainable"]  # there is nothing to train
-        return config
-
-
-def Input(  # noqa: N802 - Keras's name
-    shape: Sequence[int], name: str | None = None, dtype: str | None = None
-) -> Symbol:
-    """Return the input of a model: samples of `shape`, without the batch's axis.
-
-    It is the first thing in a `Sequential`, or what layers are called with to make a
-    ``Model(inputs, outputs)``.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Each size at least 1.
-    name : str, optional
-        By which data are given in a dict.
-    dtype : str, optional
-        By default `floatx()`.
-
-    Examples
-    --------
-    >>> from chainrule.layers import Dense, Input
-    >>> from chainrule.models import Model, Sequential
-    >>> Sequential([Input((4,)), Dense(3)]).count_params()
-    15
-    >>> x = Input((4,))
-    >>> Model(x, Dense(3)(x)).count_params()
-    15
-    """
-    return InputLayer(shape, name, dtype).symbol()
 
 
 class Dense(Layer):
@@ -128,6 +54,8 @@ class Dense(Layer):
     Source: Rumelhart, Hinton and Williams, Nature 323 (1986), equations 1 and 2.
     """
 
+    supports_masking = True
+
     def __init__(
         self,
         units: int,
@@ -163,9 +91,8 @@ class Dense(Layer):
         """Make the kernel and the bias."""
         width = input_shape[-1] if len(input_shape) > 1 else None
         if width is None:
-            raise ShapeError(
-                f"the inputs must have an axis of features, but a sample has {input_shape[1:]}"
-            )
+            what = "of known size, but a sample has" if input_shape[1:] else "but a sample has"
+            raise ShapeError(f"the inputs must have an axis of features {what} {input_shape[1:]}")
         self.kernel = self.add_weight(
             (width, self.units),
             self.kernel_initializer,
@@ -251,6 +178,8 @@ class Activation(Layer):
     >>> Activation("relu")([[-1.0, 2.0]]).numpy().tolist()
     [[0.0, 2.0]]
     """
+
+    supports_masking = True
 
     def __init__(self, activation: str | Callable[[Any], Any], **options: Any) -> None:
         super().__init__(**options)

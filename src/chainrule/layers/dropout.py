@@ -27,6 +27,8 @@ def _noise_shape(given: NoiseShape) -> tuple[int | None, ...] | None:
 class _Dropping(_Random):
     """A layer that drops elements; those that share a place in the noise's shape fall together."""
 
+    supports_masking = True
+
     def __init__(
         self,
         rate: float,

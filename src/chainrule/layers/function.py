@@ -23,6 +23,9 @@ class Lambda(Layer):
         hold no weights: those of a `Layer` of your own are trained and saved.
     arguments : mapping, optional
         Passed to it by name.
+    mask : callable or array_like, optional
+        The mask of the output, or a function ``mask(x, mask_of_x)`` that returns it. By default
+        the output has none.
     **options
         See `Layer`.
 
@@ -43,9 +46,11 @@ class Lambda(Layer):
         self,
         function: str | Callable[..., Any],
         arguments: Mapping[str, Any] | None = None,
+        mask: Any = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        self.mask, self.supports_masking = mask, mask is not None
         self.function = _named(function) if isinstance(function, str) else function
         if not callable(self.function):
             raise ArgumentError(f"Lambda takes a function, not {function!r}")
@@ -59,8 +64,14 @@ class Lambda(Layer):
         """Return ``function(x, **arguments)``."""
         return self.function(x, **self.arguments)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return the mask that was given, or what the function returns that was."""
+        return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
+        if self.mask is not None:
+            raise FileError(f"{self.label} has a mask of your own, which a file cannot hold")
         return {
             **super().get_config(),
             "function": self._name(),
@@ -108,6 +119,7 @@ class Operation(Layer):
     """
 
     takes_many = True
+    supports_masking = True
 
     def __init__(
         self, function: str, args: list[Any], kwargs: dict[str, Any], **options: Any
@@ -117,6 +129,9 @@ class Operation(Layer):
         self.args = args
         self.kwargs = kwargs
         self._run = function_of(function)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """Return None: what an operation makes of steps nobody knows."""
 
     def detail(self) -> str:
         """Return the operation's name."""

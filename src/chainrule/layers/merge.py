@@ -10,6 +10,7 @@ from typing import Any
 from chainrule import ops
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value
+from chainrule.layers import masks
 from chainrule.layers.base import Layer
 
 
@@ -17,7 +18,7 @@ class Merge(Layer):
     """The base of layers that work element by element on a list of inputs.
 
     Inputs with fewer axes than others get axes of size 1 behind that of the batch; then shapes
-    broadcast by NumPy's rule.
+    broadcast by NumPy's rule. Where all inputs have a mask, a step counts that counts in any.
 
     Parameters
     ----------
@@ -36,6 +37,10 @@ class Merge(Layer):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return the inputs made one."""
         return self.merge(_level(_several(inputs)))
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Value | None:
+        """Return where a step counts in any of the inputs; None where one has no mask."""
+        return masks.either(previous_mask)
 
     def merge(self, inputs: list[Value]) -> Value:
         """Return one value of several with as many axes each."""
@@ -135,7 +140,7 @@ class Multiply(Merge):
 
     def merge(self, inputs: list[Value]) -> Value:
         """Return the product."""
-        return functools.reduce(ops.multiply, inputs)
+        return masks.product(inputs)
 
 
 class Average(Merge):
@@ -179,7 +184,7 @@ class Maximum(Merge):
 
     def merge(self, inputs: list[Value]) -> Value:
         """Return the largest."""
-        return functools.reduce(ops.maximum, inputs)
+        return masks.competing(ops.maximum, inputs)
 
 
 class Minimum(Merge):
@@ -201,7 +206,7 @@ class Minimum(Merge):
 
     def merge(self, inputs: list[Value]) -> Value:
         """Return the smallest."""
-        return functools.reduce(ops.minimum, inputs)
+        return masks.competing(ops.minimum, inputs)
 
 
 class Concatenate(Layer):
@@ -241,6 +246,10 @@ class Concatenate(Layer):
         values = _several(inputs)
         self._check([list(x.shape) for x in values])
         return ops.concatenate(values, axis=self.axis)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Value | None:
+        """Return the masks one after the other, if time is the axis, else where any is true."""
+        return masks.joined(inputs, previous_mask, self.axis)
 
     def _check(self, shapes: list[list[int]]) -> None:
         ndim = len(shapes[0])
@@ -314,6 +323,9 @@ class Dot(Layer):
             x, y = _of_length_one(x), _of_length_one(y)
         return _products(x, y)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """Return None: the products have no steps."""
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
         return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
@@ -381,10 +393,3 @@ def concatenate(inputs: Sequence[Any], axis: int = -1, **options: Any) -> Any:
 def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **options: Any) -> Any:
     """The inner products over `axes`: what ``Dot(axes, **options)(inputs)`` returns."""
     return Dot(axes, **options)(list(inputs))
-
-
-__all__ = [
-    "Add", "Average", "Concatenate", "Dot", "Maximum", "Merge", "Minimum", "Multiply",
-    "Subtract", "add", "average", "concatenate", "dot", "maximum", "minimum", "multiply",
-    "subtract",
-]  # fmt: skip

@@ -16,7 +16,9 @@ from chainrule.layers.norm_base import (
     axes_of,
     check_sizes,
     checked_axis,
+    counting,
     from_rows,
+    moments,
     plain_axis,
     with_last,
 )
@@ -34,7 +36,8 @@ class BatchNormalization(_Normalizing):
 
     In training mean and variance are those of the batch (of all axes but `axis`), and the moving
     ones follow: ``moving' = momentum * moving + (1 - momentum) * batch``. Otherwise, and where the
-    layer is not `trainable`, they are the moving ones.
+    layer is not `trainable`, they are the moving ones. Steps that a mask of x leaves out do not
+    count for the mean and the variance of a batch.
 
     Shapes: x and y [n, ..., c] with c at `axis`; gamma, beta, moving_mean, moving_variance [c], in
     this order.
@@ -111,7 +114,7 @@ class BatchNormalization(_Normalizing):
             size, self.moving_variance_initializer, name="moving_variance", trainable=False
         )
 
-    def call(self, x: Value, training: bool = False) -> Value:
+    def call(self, x: Value, training: bool = False, mask: Any = None) -> Value:
         """Return the normalized x; in training the moving mean and variance are recorded."""
         x = ops.cast(x, self.dtype)
         (axis,) = axes = axes_of(self.axis, x.shape)
@@ -119,10 +122,15 @@ class BatchNormalization(_Normalizing):
         moved, order = with_last(x, axis)
         gamma, beta = self._affine(moved.shape[-1])
         if training and self.trainable:
-            mean, variance = column_moments(moved)
+            counts = counting(mask, x, axis)
+            mean, variance = column_moments(moved) if counts is None else moments(moved, counts)
             self._follow(self.moving_mean, mean)
             self._follow(self.moving_variance, variance)
-            y = batch_normalize(moved, mean, variance, gamma, beta, epsilon=self.epsilon)
+            if counts is None:
+                y = batch_normalize(moved, mean, variance, gamma, beta, epsilon=self.epsilon)
+            else:
+                scale = ops.multiply(gamma, ops.rsqrt(ops.add(variance, self.epsilon)))
+                y = ops.add(ops.multiply(ops.subtract(moved, mean), scale), beta)
         else:
             mean, variance = scope.current(self.moving_mean), scope.current(self.moving_variance)
             y = normalize_columns(moved, mean, variance, gamma, beta, epsilon=self.epsilon)

@@ -66,6 +66,8 @@ def from_rows(y: Value, x: Value, order: tuple[int, ...]) -> Value:
 class _Normalizing(Layer):
     """A normalization whose result is multiplied by `gamma` and moved by `beta`."""
 
+    supports_masking = True
+
     def __init__(
         self,
         *,
@@ -154,3 +156,32 @@ def check_sizes(x: Value, axes: Sequence[int], built: Sequence[int]) -> None:
             f"x has shape {list(x.shape)}, but the layer was built for {list(built)} along "
             f"axis {axes[0] if len(axes) == 1 else list(axes)}"
         )
+
+
+def counting(mask: Any, x: Value, axis: int) -> Value | None:
+    """Return 1 for the elements of x that its mask lets count and 0 for others, with `axis` last.
+
+    Raises
+    ------
+    ShapeError
+        For a mask that is not of all axes of x but the last.
+    """
+    if mask is None:
+        return None
+    given = ops.as_value(mask)
+    if given.shape != x.shape[:-1]:
+        raise ShapeError(
+            f"the mask has shape {list(given.shape)}; expected {list(x.shape[:-1])}, that of x "
+            "without its last axis"
+        )
+    spread = ops.broadcast_to(ops.expand_dims(given, -1), x.shape)
+    return with_last(ops.cast(spread, x.dtype), axis)[0]
+
+
+def moments(x: Value, counts: Value) -> tuple[Value, Value]:
+    """Return mean and variance over all axes but the last of the elements that count; 0 of none."""
+    axes = range(x.ndim - 1)
+    total = ops.maximum(ops.sum(counts, axis=axes), 1.0)
+    mean = ops.divide(ops.sum(ops.multiply(counts, x), axis=axes), total)
+    squares = ops.multiply(counts, ops.square(ops.subtract(x, mean)))
+    return mean, ops.divide(ops.sum(squares, axis=axes), total)

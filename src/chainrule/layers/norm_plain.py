@@ -52,6 +52,8 @@ class RMSNormalization(Layer):
     Source: Zhang and Sennrich, arXiv 1910.07467, equation 4, with an epsilon.
     """
 
+    supports_masking = True
+
     def __init__(self, axis: Axis = -1, epsilon: float = 1e-6, **options: Any) -> None:
         super().__init__(**options)
         self.axis, self.epsilon = checked_axis(axis), above_zero("epsilon", epsilon)
@@ -98,6 +100,8 @@ class UnitNormalization(Layer):
     >>> print(UnitNormalization()([[3.0, 4.0]]).numpy().round(4))
     [[0.6 0.8]]
     """
+
+    supports_masking = True
 
     def __init__(self, axis: Axis = -1, **options: Any) -> None:
         super().__init__(**options)

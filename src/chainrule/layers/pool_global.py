@@ -7,6 +7,7 @@ from typing import Any
 from chainrule import ops
 from chainrule.errors import ShapeError
 from chainrule.graph import Value
+from chainrule.layers.masks import checked
 from chainrule.layers.spatial import _Spatial
 from chainrule.ops import space
 
@@ -149,9 +150,9 @@ class GlobalAveragePooling2D(_GlobalMean):
 
 
 class GlobalAveragePooling1D(_GlobalMean):
-    """``y[n, c] = mean_t x[n, t, c]``.
+    """``y[n, c] = mean_t x[n, t, c]``, over the steps that count where x has a mask.
 
-    Also called `GlobalAvgPool1D`.
+    Of a sample without such a step the mean is 0. Also called `GlobalAvgPool1D`.
 
     Parameters
     ----------
@@ -171,6 +172,21 @@ class GlobalAveragePooling1D(_GlobalMean):
     """
 
     rank = 1
+
+    def call(self, x: Value, training: bool = False, mask: Any = None) -> Value:
+        """Return one number a sample and channel."""
+        if mask is None:
+            return super().call(x)
+        self._check(x)
+        axis = 1 if self.data_format == space.LAST else 2
+        counts = checked(mask, (x.shape[0], x.shape[axis]))
+        counts = ops.expand_dims(counts, axis=3 - axis)
+        total = ops.sum(ops.where(counts, x, 0.0), axis=axis, keepdims=self.keepdims)
+        steps = ops.sum(ops.cast(counts, x.dtype), axis=axis, keepdims=self.keepdims)
+        return ops.divide(total, ops.maximum(steps, 1.0))
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """Return None: there are no steps left."""
 
 
 class GlobalAveragePooling3D(_GlobalMean):

@@ -31,6 +31,8 @@ class Rescaling(Layer):
     [[0.5]]
     """
 
+    supports_masking = True
+
     def __init__(self, scale: Any, offset: Any = 0.0, **options: Any) -> None:
         super().__init__(**options)
         self.scale = np.asarray(scale, np.float64)
@@ -75,6 +77,8 @@ class Normalization(Layer):
     >>> layer([[3.0]]).numpy().tolist()
     [[1.0]]
     """
+
+    supports_masking = True
 
     def __init__(
         self,

@@ -98,6 +98,8 @@ class GaussianDropout(_Random):
     Source: Srivastava et al., JMLR 15 (2014), section 10.
     """
 
+    supports_masking = True
+
     def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed=seed, **options)
         self.rate = checked_rate(rate)
@@ -141,6 +143,8 @@ class GaussianNoise(_Random):
     [[1.0]]
     """
 
+    supports_masking = True
+
     def __init__(self, stddev: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed=seed, **options)
         if not (isinstance(stddev, int | float) and stddev >= 0):
@@ -183,6 +187,8 @@ class ActivityRegularization(Layer):
     >>> ActivityRegularization(l2=0.1)([[1.0]]).numpy().tolist()
     [[1.0]]
     """
+
+    supports_masking = True
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Any) -> None:
         penalty = regularizers.L1L2(l1=l1, l2=l2)

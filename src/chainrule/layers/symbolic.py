@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chainrule.layers.base import Layer
 
 _numbers = itertools.count()
+_OPEN = 32  # the size of an open axis of a sample while shapes are found out
 
 
 @dataclass(eq=False)
@@ -95,21 +96,27 @@ def connect(
     call.form = form = _traced(call, 1)
     ones, twos = list(leaves(form)), list(leaves(_traced(call, 2)))
     for i, (one, two) in enumerate(zip(ones, twos, strict=True)):
-        # What grows with the batch is the batch's axis.
-        shape = tuple(n if n == m else None for n, m in zip(one.shape, two.shape, strict=True))
-        call.outputs.append(Symbol(shape, one.dtype, layer.name, call, i))
+        call.outputs.append(Symbol(open_shape(one, two), one.dtype, layer.name, call, i))
     layer._symbolic.append(weakref.ref(call))
     return filled(form, iter(call.outputs))
 
 
 def _traced(call: Call, batch: int) -> Any:
     """Return the values that the layer puts out for a batch of this size."""
-    probes = [
-        placeholder([batch if n is None else n for n in s.shape], s.dtype, _origin(s))
-        for s in call.inputs()
-    ]
-    with scope.tracing(None, training=False):
+    probes = [placeholder(sized(s.shape, batch), s.dtype, _origin(s)) for s in call.inputs()]
+    with scope.tracing(None, training=False, probe=True):
         return call.again(iter(probes), call.training)
+
+
+def sized(shape: Shape, batch: int) -> list[int]:
+    """Return a shape with sizes in the place of what is open: long enough to be pooled."""
+    given = [_OPEN * batch if n is None else n for n in shape[1:]]
+    return [batch if n is None else n for n in shape[:1]] + given
+
+
+def open_shape(one: Value, two: Value) -> Shape:
+    """Return the shape of what came of two batches: what grew with them is open."""
+    return tuple(n if n == m else None for n, m in zip(one.shape, two.shape, strict=True))
 
 
 def _origin(symbol: Symbol) -> str:

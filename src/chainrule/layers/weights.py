@@ -162,6 +162,15 @@ class Weighted(Watched):
 
     non_trainable_weights = non_trainable_variables
 
+    def goes_on(self) -> bool:
+        """Return whether a state goes on from batch to batch here or in a layer inside."""
+        return any(layer.goes_on() for layer in self.sublayers())
+
+    def carried(self) -> list[Variable]:
+        """Return the state that is carried from batch to batch and is no weight, also of the
+        layers inside: that of `stateful` recurrent layers."""
+        return [v for layer in self.sublayers() for v in layer.carried()]
+
     def count_params(self) -> int:
         """Return the number of elements of all weights.
 

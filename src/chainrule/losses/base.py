@@ -10,7 +10,7 @@ from chainrule import dtypes, ops
 from chainrule.errors import unknown_name
 from chainrule.graph import Value
 from chainrule.graph.calls import Calls, Watched, at_hand
-from chainrule.losses.shapes import floats, spread_weight
+from chainrule.losses.shapes import both, floats, over_losses, spread_weight
 from chainrule.ops.convert import as_value  # for values alone, not for symbols
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none")
@@ -19,7 +19,8 @@ REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "
 class Loss(Watched):
     """``L = reduce_n weight[n] * loss(y_true[n], y_pred[n])``: what training makes small.
 
-    A subclass gives `call`, the loss of each sample.
+    A subclass gives `call`, the loss of each sample. Where the predictions have a mask, the steps
+    that it leaves out count neither in the sum nor in the number of samples.
 
     Parameters
     ----------
@@ -99,9 +100,9 @@ class Loss(Watched):
         """Raise where targets that are known already cannot be what the loss expects."""
 
     def _total(self, y_true: Value, y_pred: Value, sample_weight: Value | None = None) -> Value:
-        y_pred = floats(y_pred, self.dtype)
+        mask, y_pred = y_pred.mask, floats(y_pred, self.dtype)
         losses = ops.as_value(self.call(y_true, y_pred))
-        counted = self._counted(y_true, losses)
+        counted = both(self._of_steps(mask, losses), self._counted(y_true, losses))
         if counted is not None:
             sample_weight = self._over(ops.cast(counted, losses.dtype), sample_weight)
         if sample_weight is None:
@@ -110,6 +111,10 @@ class Loss(Watched):
         if losses.shape:
             weight = spread_weight(weight, losses)
         return self._reduced(ops.multiply(losses, weight), weight)
+
+    def _of_steps(self, mask: Value | None, losses: Value) -> Value | None:
+        """Return which losses the mask of the predictions leaves in; ``None`` for all."""
+        return over_losses(mask, losses)
 
     def _counted(self, y_true: Value, losses: Value) -> Value | None:
         """Return which losses the mean is over; ``None`` for all."""

@@ -84,6 +84,36 @@ def spread_weight(weight: Value, like: Value) -> Value:
     return ops.reshape(weight, shape)
 
 
+def over_losses(mask: Value | None, losses: Value) -> Value | None:
+    """Return the mask of the predictions in the shape of the losses, one of each step.
+
+    Raises
+    ------
+    ShapeError
+        Where the losses have other steps.
+    """
+    if mask is None or not losses.shape:
+        return None
+    shape = mask.shape
+    while len(shape) > losses.ndim and shape[-1] == 1:
+        shape = shape[:-1]
+    if shape != losses.shape[: len(shape)]:
+        raise ShapeError(
+            "the predictions have a mask for other steps than there are losses.\n"
+            f"  mask   : {list(mask.shape)}\n"
+            f"  losses : {list(losses.shape)}"
+        )
+    counted = ops.reshape(mask, (*shape, *(1,) * (losses.ndim - len(shape))))
+    return ops.broadcast_to(counted, losses.shape)
+
+
+def both(one: Value | None, other: Value | None) -> Value | None:
+    """Return where both are true; ``None`` counts as true."""
+    if one is None or other is None:
+        return other if one is None else one
+    return ops.logical_and(one, other)
+
+
 def labels(name: str, y_true: Any, y_pred: Value) -> Value:
     """Return class numbers as int64 in the shape of the predictions without their last axis.
 
@@ -102,7 +132,7 @@ def labels(name: str, y_true: Any, y_pred: Value) -> Value:
         fix = "y_true is one-hot: use categorical_crossentropy" if one_hot else ""
         raise ShapeError(misfit(name, y_true, y_pred, fix))
     if y_true.constant is not None:
-        _check_labels(name, y_true.constant, y_pred.shape[-1])
+        check_classes(name, y_true.constant, y_pred.shape[-1])
     return ops.cast(y_true, "int64")
 
 
@@ -116,13 +146,14 @@ def check_known(name: str, y_true: Value, y_pred: Value, axis: int = -1) -> None
     """
     rest = y_pred.size // max(y_pred.shape[axis], 1)
     if y_true.constant is not None and y_true.size == rest:
-        _check_labels(name, y_true.constant, y_pred.shape[axis])
+        check_classes(name, y_true.constant, y_pred.shape[axis])
 
 
 _WHOLE = np.dtype(np.int64)
 
 
-def _check_labels(name: str, given: dtypes.Array, classes: int) -> None:
+def check_classes(name: str, given: dtypes.Array, classes: int) -> None:
+    """Raise where a number is not one of the classes."""
     # Taken as unsigned, a negative number is a large one: one look where all are right.
     whole = given.dtype is _WHOLE and given.size
     if whole and np.maximum.reduce(given.view(np.uint64), axis=None) < classes:

@@ -44,6 +44,7 @@ from chainrule.metrics.crossentropy import (
     SparseCategoricalCrossentropy,
 )
 from chainrule.metrics.curves import AUC
+from chainrule.metrics.error_rates import CharacterErrorRate, WordErrorRate, edit_distance
 from chainrule.metrics.f_score import F1Score, FBetaScore
 from chainrule.metrics.matrix import ConfusionMatrix
 from chainrule.metrics.of_losses import (
@@ -93,6 +94,7 @@ __all__ = [
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
     "CategoricalHinge",
+    "CharacterErrorRate",
     "ConcordanceCorrelation",
     "ConfusionMatrix",
     "CosineSimilarity",
@@ -135,11 +137,13 @@ __all__ = [
     "TopKCategoricalAccuracy",
     "TrueNegatives",
     "TruePositives",
+    "WordErrorRate",
     "accuracy",
     "binary_accuracy",
     "categorical_accuracy",
     "concordance_correlation",
     "deserialize",
+    "edit_distance",
     "get",
     "pearson_correlation",
     "serialize",
@@ -198,6 +202,8 @@ _CLASSES: dict[str, type[Metric]] = {
         RecallAtPrecision,
         SensitivityAtSpecificity,
         SpecificityAtSensitivity,
+        CharacterErrorRate,
+        WordErrorRate,
     )
 }
 NAMES: dict[str, type[Metric]] = {
@@ -212,6 +218,8 @@ NAMES: dict[str, type[Metric]] = {
     "r2": R2Score,
     "auc": AUC,
     "fbeta_score": FBetaScore,
+    "cer": CharacterErrorRate,
+    "wer": WordErrorRate,
     "bce": BinaryCrossentropy,
     "BCE": BinaryCrossentropy,
     "kl_divergence": KLDivergence,

@@ -13,7 +13,7 @@ from chainrule.errors import MissingMethodError
 from chainrule.graph import Value, Variable, scope
 from chainrule.graph.pending import assign_all
 from chainrule.losses.base import snake_case
-from chainrule.losses.shapes import spread_weight
+from chainrule.losses.shapes import over_losses, spread_weight
 
 
 class Metric:
@@ -248,6 +248,8 @@ class Sum(Metric):
 class MeanOfValues(Mean):
     """``sum_n weight[n] * values(y_true, y_pred)[n] / sum_n weight[n]``; a subclass gives `values`.
 
+    Steps that a mask of the predictions leaves out have the weight 0.
+
     Shapes
     ------
     y_true, y_pred : as `values` takes them; sample_weight : [n] or [n, *t]
@@ -266,8 +268,9 @@ class MeanOfValues(Mean):
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> list[Value]:
         """Return the new total and count."""
-        values = self.values(ops.as_value(y_true), ops.as_value(y_pred))
-        return super().update(values, sample_weight)
+        y_pred = ops.as_value(y_pred)
+        values = ops.as_value(self.values(ops.as_value(y_true), y_pred))
+        return super().update(values, masked_weight(sample_weight, y_pred.mask, values))
 
 
 class MeanMetric(MeanOfValues):
@@ -341,6 +344,17 @@ def weighted_sums(values: Value, sample_weight: Any) -> tuple[Value, Value | flo
         weight = spread_weight(weight, values)
     weight = ops.broadcast_to(weight, values.shape)
     return ops.sum(_by_sample(ops.multiply(values, weight))), ops.sum(_by_sample(weight))
+
+
+def masked_weight(sample_weight: Any, mask: Value | None, values: Value) -> Any:
+    """Return the weights, 0 where the mask of the predictions leaves a step out."""
+    counted = over_losses(mask, values)
+    if counted is None:
+        return sample_weight
+    counted = ops.cast(counted, "float64")
+    if sample_weight is None:
+        return counted
+    return ops.multiply(counted, spread_weight(ops.cast(sample_weight, "float64"), counted))
 
 
 def _by_sample(values: Value) -> Value:

@@ -12,8 +12,9 @@ import numpy as np
 from chainrule.data import files, idx, iterables, lazily
 from chainrule.data.batches import Batches, cut_at, split
 from chainrule.data.blocks import Part, Reader, Rows, source_of
+from chainrule.data.buckets import Buckets
 from chainrule.data.files import Files
-from chainrule.data.folders import ImageFolder
+from chainrule.data.folders import SampleFolder
 from chainrule.data.iterables import Iterated, Sequenced
 from chainrule.data.lazily import LazyRows, Windowed
 from chainrule.data.mapped import WINDOW_MB
@@ -89,9 +90,12 @@ class Feeding(Batchwise):
         x, y, weights, window = _opened(x, y, weights)
         made = self._maker(call)
         found: Sources
-        if isinstance(x, ImageFolder):
+        if isinstance(x, SampleFolder):
             _refuse(x, y, weights)
-            found = _of_images(x, made, call.batch_size, fraction)
+            found = _of_folder(x, made, call.batch_size, fraction)
+        elif isinstance(x, Buckets):
+            _refuse(x, y, weights)
+            found = _of_buckets(x, made, call, fraction)
         elif isinstance(x, Files):
             _refuse(x, y, weights)
 
@@ -230,18 +234,33 @@ def _of_reader(
     return source_of(training, made, window), source_of(held, made, window)
 
 
-def _of_images(
-    folder: ImageFolder, made: Callable[[Any, Any, Any], Batches], size: int | None, fraction: float
+def _of_folder(
+    folder: SampleFolder,
+    made: Callable[[Any, Any, Any], Batches],
+    size: int | None,
+    fraction: float,
 ) -> Sources:
-    """Return the source of a folder's images, and that of the `fraction` of each class held out."""
+    """Return the source of a folder, and that of the `fraction` of each class held out."""
 
-    def formed(images: Any, targets: Any) -> Batches:
-        return made(images, targets, None)
+    def formed(samples: Any, targets: Any) -> Batches:
+        return made(samples, targets, None)
 
     if not fraction:
         return folder.source(formed, size), None
     training, held = folder.split(fraction)
     return training.source(formed, size), held.source(formed, size)
+
+
+def _of_buckets(
+    data: Buckets, made: Callable[[Any, Any, Any], Batches], call: Call, fraction: float
+) -> Sources:
+    """Return the source of sequences by length, and that of the last `fraction` of them."""
+    if call.steps is not None and not call.targets:
+        raise ArgumentError("predict goes through all sequences of buckets: leave out steps")
+    if not fraction:
+        return data.source(made, call.batch_size), None
+    training, held = data.split(fraction)
+    return training.source(made, call.batch_size), held.source(made, call.batch_size)
 
 
 def _cut(call: Call, source: Any, size: int) -> Source:

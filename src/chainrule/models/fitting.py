@@ -355,7 +355,7 @@ class Fitting(Feeding):
         """
         trainer = self._any_trainer()
         call = Call.of("predict", batch_size, steps)
-        size = call.size(WIDE)
+        size = call.size(self._wide(None) if self.goes_on() else WIDE)
         source = self._source(call, x, None, None, size)
         self._build_for(source.sample.x)
         hooks = CallbackList(callbacks, self._model(), {"verbose": verbose})

@@ -10,6 +10,7 @@ from chainrule.errors import ArgumentError, GraphError, ShapeError
 from chainrule.graph import Spec, Value
 from chainrule.graph.symbol import Symbol, filled, leaves
 from chainrule.layers import InputLayer, Layer, deserialize, serialize, sharing
+from chainrule.layers.masks import put_on
 from chainrule.layers.symbolic import Call, check_plain, decoded, encoded
 from chainrule.models.model import Model
 from chainrule.models.named import arranged
@@ -143,9 +144,13 @@ class Functional(Model):
         """Return shape (of one sample) and dtype of each input."""
         return [Spec(tuple(n or 0 for n in s.shape[1:]), s.dtype) for s in self.inputs]
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Return the outputs for these inputs: a list in order, or a dict by the inputs' names."""
+    def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
+        """Return the outputs for these inputs: a list in order, or a dict by the inputs' names;
+        masks stand in the same form."""
         given = arranged("the input", inputs, self.input_names)
+        put_on(
+            given, [mask.get(n) for n in self.input_names] if isinstance(mask, Mapping) else mask
+        )
         known: dict[int, Value] = {}
         for symbol, value in zip(self.inputs, given, strict=True):
             known[id(symbol)] = self._fitting(symbol, value)
@@ -156,8 +161,9 @@ class Functional(Model):
         return filled(self._outs, (known[id(s)] for s in self.outputs))
 
     def _fitting(self, symbol: Symbol, value: Value) -> Value:
-        expected = tuple(symbol.shape[1:])
-        if len(value.shape) != len(symbol.shape) or tuple(value.shape[1:]) != expected:
+        expected, given = tuple(symbol.shape[1:]), tuple(value.shape[1:])
+        fits = len(given) == len(expected)
+        if not fits or any(m not in (None, n) for n, m in zip(given, expected, strict=True)):
             raise ShapeError(
                 f"the input {symbol.name!r} has samples of shape {list(expected)}, "
                 f"but is given {list(value.shape[1:])}"
@@ -327,7 +333,7 @@ def _entry(symbol: Symbol) -> InputLayer:
     layer = symbol.call.layer
     if isinstance(layer, InputLayer):
         return layer
-    return InputLayer([n or 1 for n in symbol.shape[1:]], f"{symbol.name}_input", symbol.dtype)
+    return InputLayer(symbol.shape[1:], f"{symbol.name}_input", symbol.dtype)
 
 
 def _check_names(found: Iterable[Layer]) -> None:

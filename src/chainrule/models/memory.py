@@ -121,7 +121,8 @@ def memory(model: Model, trainer: Trainer, batch_size: int) -> Memory:
 def _layout(model: Model, trainer: Trainer, batch_size: int) -> Layout:
     """Return the layout of a shuffled `fit` over floats, with the targets that the loss takes, or
     of `predict`."""
-    xs = model.input_specs() or [Spec(_sizes(s), model.dtype) for s in _shapes(model.step_shape())]
+    kind = model.input_dtype or model.dtype
+    xs = model.input_specs() or [Spec(_sizes(s), kind) for s in _shapes(model.step_shape())]
     if trainer.optimizer is None:
         more = tuple((key("x", i), spec) for i, spec in enumerate(xs) if i)
         return Layout("predict", batch_size, xs[0], more=more)

@@ -69,6 +69,8 @@ class Model(Fitting):
     input_names: Sequence[str] = ()
     # Whether it is a class of the user's, whose `call` may take several inputs.
     takes_forms = True
+    # Its layers carry the masks of the inputs on, or not: the outputs have those they came with.
+    supports_masking = True
     # How a class of the user's is given several inputs: the names of a dict, or a list.
     _form: Mapping[str, None] | list[None] | None = None
     output_names: Sequence[str] = ()
@@ -111,6 +113,10 @@ class Model(Fitting):
         """Return the outputs for these inputs: what a subclass says."""
         raise MissingMethodError(f"{type(self).__name__} must define call(self, inputs)")
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return None: the outputs have the masks that the layers have given them."""
+        return None
+
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Make the weights for inputs of this shape; the first axis is the batch's.
 
@@ -131,7 +137,7 @@ class Model(Fitting):
         shape: Any = input_shape if several else (None, *input_shape[1:])
         parts = list(_each(shape)) if several else [shape]
         probes = [self._probe(part) for part in parts]
-        with scope.tracing(None, training=False):
+        with scope.tracing(None, training=False, probe=True):
             outputs = self.call(_like(shape, iter(probes)) if several else probes[0])
         self._input_shape, self.built = shape, True
         outputs, found = list(leaves(outputs)), outputs
@@ -376,8 +382,8 @@ def _without_training(call: Callable[..., Any]) -> Callable[..., Any]:
     """Return a `call` that may be told whether it is training, for one that does not care."""
 
     @functools.wraps(call)
-    def wrapped(self: Any, inputs: Any, training: bool = False) -> Any:
-        return call(self, inputs)
+    def wrapped(self: Any, *inputs: Any, training: bool = False, **named: Any) -> Any:
+        return call(self, *inputs, **named)
 
     return wrapped
 

@@ -130,10 +130,14 @@ class Prepared(OwnSteps):
     def _wide(self, asked: int | None, least: int = 32) -> int:
         """Return how many samples to evaluate at a time: what was asked, else what is fast.
 
-        Only a loss that is a mean over samples does not depend on how they are grouped.
+        Only a loss that is a mean over samples does not depend on how they are grouped; and states
+        that go on from batch to batch say how many there are.
         """
         if asked is not None:
             return whole("batch_size", asked)
+        if self.goes_on():
+            held = self.carried()
+            return held[0].shape[0] if held else least
         loss = None if self._trainer is None else self._trainer.loss
         free = loss is None or loss.reduction in ("sum_over_batch_size", "mean")
         return max(WIDE, least) if free else least

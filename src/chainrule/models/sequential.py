@@ -15,6 +15,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph import Value, scope
 from chainrule.graph.symbol import Symbol, is_symbolic
 from chainrule.layers import InputLayer, Layer, deserialize, serialize, sharing
+from chainrule.layers.masks import put_on
 from chainrule.layers.symbolic import connect
 from chainrule.models.model import Model, Shape
 
@@ -167,8 +168,10 @@ class Sequential(Model):
             inputs = self._value(self._preprocessed(inputs))
         return super().__call__(inputs, *more, training=training, **named)
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Return what the last layer puts out for the output of the layers on the host."""
+    def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
+        """Return what the last layer puts out for the output of the layers on the host, which may
+        have a mask."""
+        put_on(inputs, mask)
         for layer in self._stack[len(self._host()) :]:
             inputs = layer(inputs, training=training)
         return inputs
@@ -185,7 +188,9 @@ class Sequential(Model):
 
     def _preprocessed(self, x: Any) -> Any:
         host = self._host()
-        if not (host and getattr(host[0], "takes_tables", False)):
+        if host and hasattr(host[0], "raw"):
+            x = host[0].raw(x)
+        elif not (host and getattr(host[0], "takes_tables", False)):
             x = as_array(x, "x")
         if host:
             self._raw = (None, *np.shape(x)[1:])
@@ -206,8 +211,8 @@ class Sequential(Model):
             Where the shape of the input is not known yet.
         """
         if not self._symbols:
-            shape = [n or 1 for n in self.input_shape[1:]]
-            self._symbols = [InputLayer(shape, f"{self.name}_input", self.dtype).symbol()]
+            shape, name = self.input_shape[1:], f"{self.name}_input"
+            self._symbols = [InputLayer(shape, name, self.dtype).symbol()]
         for layer in self._stack[len(self._symbols) - 1 :]:
             self._symbols.append(layer(self._symbols[-1]))
         return self._symbols
@@ -231,6 +236,12 @@ class Sequential(Model):
     def output(self) -> Symbol:
         """The symbol that the last layer puts out."""
         return self.graph()[-1]
+
+    @property
+    def input_dtype(self) -> str | None:  # type: ignore[override]
+        """What the first layer of the step is given arrays in, if not in its own dtype."""
+        first = self._stack[len(self._host()) :][:1]
+        return first[0].input_dtype if first else None
 
     def step_shape(self) -> Shape:
         """Return the shape of what the step takes: the output of the layers on the host."""

@@ -1,5 +1,6 @@
-"""Preparation of data as older Keras has it: `image`."""
+"""Preparation of data as older Keras has it, `image` and `sequence`, and of sounds,
+`audio`."""
 
-from chainrule.preprocessing import image
+from chainrule.preprocessing import audio, image, sequence
 
-__all__ = ["image"]
+__all__ = ["audio", "image", "sequence"]

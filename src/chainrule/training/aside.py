@@ -42,7 +42,8 @@ def aside(trainer: Trainer, schedule: Schedule | None = None) -> Iterator[Traine
             "LBFGS works on all samples at once and finds the length of its steps itself: "
             "there is no rate and no batch size to choose"
         )
-    held = [(v, v.numpy()) for v in [*trainer.model.variables, trainer.key]]
+    model = trainer.model
+    held = [(v, v.numpy()) for v in [*model.variables, *model.carried(), trainer.key]]
     with trainer.optimizer.lent(schedule):
         try:
             yield without_metrics(trainer)

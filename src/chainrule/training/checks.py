@@ -52,10 +52,24 @@ def explain(
         return _not_finite(name, batches, rows)
     if fault.code > 0 and batches.named(name) is not None:
         return _not_a_label(name, batches, rows, classes.get(number, 0))
-    return DataError(
+    return _no_row(batches, rows)
+
+
+def _no_row(batches: Batches, rows: Rows) -> DataError:
+    """Return the error for a number that a layer looks up and that has no row."""
+    lines = [
         f"an index that the model looks up is out of range, in one of the samples "
-        f"{batches.first + rows.min()} to {batches.first + rows.max()} given to {batches.source}"
-    )
+        f"{batches.first + rows.min()} to {batches.first + rows.max()} given to {batches.source}."
+    ]
+    for name, array in batches.arrays().items():
+        values = np.asarray(array)[rows] if name.split(":")[0] == "x" else np.zeros(0)
+        if values.size and np.isfinite(values).all() and (values == np.floor(values)).all():
+            low, high = int(values.min()), int(values.max())
+            lines.append(f"  {_label(name, batches):<3}: whole numbers from {low} to {high}")
+            lines.append(f"  fix: an Embedding needs input_dim={max(high, 0) + 1} for these")
+            if low < 0:
+                lines[-1] = "  fix: an Embedding looks up numbers from 0"
+    return DataError("\n".join(lines))
 
 
 def _label(name: str, batches: Batches) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from chainrule.data.buckets import BucketSource
 from chainrule.data.source import Source
 from chainrule.dtypes import Array
 from chainrule.training.hooks import CallbackList, Logs
@@ -172,4 +175,8 @@ def predict(
     watch = Watch(trainer, hooks, progress, "predict")
     Sweep(watch, "predict", outputs.prepare).run(source, size)
     hooks.call("on_predict_end", {})
-    return outputs.arrays()
+    arrays = outputs.arrays()
+    if not isinstance(source, BucketSource):
+        return arrays
+    back = np.argsort(source.order(size))
+    return [array[back] for array in arrays]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from chainrule.data.prefetch import drawn
 from chainrule.data.source import Source, Window
 from chainrule.dtypes import Array
+from chainrule.errors import ShapeError
 from chainrule.training.hooks import Callback, CallbackList, Logs, room
 from chainrule.training.own_step import OwnStep
 from chainrule.training.progress import INTERVAL, Progress
@@ -124,18 +125,32 @@ class Sweep:
 
 
 class Outputs:
-    """What `predict` writes into: arrays for all samples, or that grow where nobody knows."""
+    """What `predict` writes into: arrays for all samples, or that grow where nobody knows.
+
+    Where batches have outputs of different shapes (for each step of sequences of different
+    lengths), those of one shape after the other are set aside, and filled up with zeros in the end.
+    """
 
     def __init__(self, samples: int | None) -> None:
-        self._fixed = samples is not None
         self._rows = samples or 0
         self._arrays: list[Array] | None = None
-        self._end = 0
+        self._end = self._begin = 0
+        self._aside: list[list[Array]] = []
 
     def prepare(self, step: Step, first: int, steps: int) -> None:
         """Let the step write the rows of its next batches where they belong."""
-        self._end = first + steps * step.layout.batch
         specs = [(value.shape[1:], value.dtype) for value in step.program.plan.outputs]
+        for value in step.program.plan.outputs:
+            if value.shape[:1] != (step.layout.batch,):
+                raise ShapeError(
+                    f"predict: an output of the model has the shape {list(value.shape)}, which "
+                    f"does not begin with the {step.layout.batch} samples of the batch.\n"
+                    "  fix: let the model return arrays whose first axis counts the samples"
+                )
+        if [array.shape[1:] for array in self._arrays or ()] != [shape for shape, _ in specs]:
+            self._set_aside(first)
+        first -= self._begin
+        self._end = first + steps * step.layout.batch
         if self._arrays is None:
             self._rows = self._rows or self._end
             self._arrays = [np.empty((self._rows, *shape), dtype) for shape, dtype in specs]
@@ -148,7 +163,31 @@ class Outputs:
             self._rows += more
         step.write(self._arrays, first, steps)
 
-    def arrays(self) -> list[Array]:
-        """Return the outputs of all samples."""
+    def _set_aside(self, first: int) -> None:
+        """Begin new arrays at this row, in case there are some."""
+        if self._arrays is not None:
+            self._aside.append(self._cut())
+            self._rows = max(self._rows - (first - self._begin), 0)
+            self._arrays, self._begin = None, first
+
+    def _cut(self) -> list[Array]:
         arrays = self._arrays or []
         return [a if len(a) == self._end else a[: self._end].copy() for a in arrays]
+
+    def arrays(self) -> list[Array]:
+        """Return the outputs of all samples."""
+        if not self._aside:
+            return self._cut()
+        return [_joined(parts) for parts in zip(*self._aside, self._cut(), strict=True)]
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    """Return arrays one behind the other, filled up with zeros to the largest shape."""
+    shape = np.max([part.shape[1:] for part in parts], axis=0)
+    out = np.zeros((sum(map(len, parts)), *shape), parts[0].dtype)
+    begin = 0
+    for part in parts:
+        rows = slice(begin, begin + len(part))
+        out[(rows, *map(slice, part.shape[1:]))] = part
+        begin += len(part)
+    return out

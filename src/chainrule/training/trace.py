@@ -16,6 +16,7 @@ from chainrule.graph import Value, constant, ordered, scope
 from chainrule.graph.symbol import leaves
 from chainrule.layers.augment import MIXES
 from chainrule.losses import (
+    CTC,
     CategoricalGeneralizedCrossEntropy,
     Circle,
     FunctionLoss,
@@ -53,7 +54,7 @@ def trace(trainer: Trainer, layout: Layout) -> Traced:
         inputs = _inputs(trainer, batch, layout.kind)
         prediction = trainer.model(inputs, training=training)
         if layout.kind == "predict":
-            return Traced(feeds, _flat(prediction))
+            return Traced(feeds, _flat(prediction), scope.recorded())
         traced = Traced(feeds)
         if own_loss(trainer.model):
             _learn_own(trainer, traced, batch, (inputs, prediction), training)
@@ -68,7 +69,7 @@ def _inputs(trainer: Trainer, batch: dict[str, Value], kind: str) -> Any:
     """Return the samples of one input, or of several in a list or by name."""
     kinds = [spec.dtype for spec in trainer.model.input_specs()]
     count = sum(name == "x" or name.startswith("x:") for name in batch)
-    kinds = kinds or [trainer.model.dtype] * count
+    kinds = kinds or [trainer.model.input_dtype or trainer.model.dtype] * count
     found = [_input(batch[key("x", i)], kinds[i], kind, i) for i in range(count)]
     return trainer.model.formed(found)
 
@@ -171,7 +172,8 @@ def _improve(trainer: Trainer, traced: Traced, loss: Value, n: int, training: bo
     traced.loss = loss
     if training:
         traced.assigns += _updates(trainer, loss)
-        traced.assigns += scope.recorded()
+    traced.assigns += scope.recorded()
+    if training:
         traced.assigns += _next_key(trainer, traced.assigns)
     traced.assigns += _loss_mean(trainer, loss, n)
 
@@ -221,7 +223,7 @@ def _target(loss: Loss, y: Value, output: Value, number: int = 0) -> tuple[Value
         classes = output.shape[-1]
         if y.ndim == output.ndim and y.shape[-1] == 1:
             y = ops.squeeze(y, axis=-1)
-        if y.shape != output.shape[:-1]:
+        if y.shape != output.shape[:-1] and not isinstance(loss, CTC):
             raise ShapeError(_misfit(loss, y, output))
         return _labels(loss, y, classes, checks.numbered(checks.LABEL, number)), classes
     if y.ndim == output.ndim - 1 and output.shape[-1] == 1:
@@ -251,7 +253,7 @@ def _own(loss: Loss) -> bool:
 
 def is_sparse(loss: Loss | Losses | None) -> bool:
     """Return whether the loss takes class numbers."""
-    kinds = SparseCategoricalCrossentropy | CategoricalGeneralizedCrossEntropy
+    kinds = SparseCategoricalCrossentropy | CategoricalGeneralizedCrossEntropy | CTC
     return isinstance(loss, kinds)
 
 

@@ -110,7 +110,8 @@ class Trainer:
             self._steps.clear()
 
     def _signature(self) -> list[Variable]:
-        return [*self.model.variables, *self.model.trainable_variables]
+        model = self.model
+        return [*model.variables, *model.trainable_variables, *model.carried()]
 
     def release(self) -> None:
         """Let go of the user's arrays, which loaded programs otherwise keep alive."""
@@ -120,7 +121,7 @@ class Trainer:
     def state(self) -> list[Variable]:
         """Return everything that a run changes, the sums of the metrics excepted."""
         slots = [] if self.optimizer is None else list(self.optimizer.variables)
-        return [*self.model.variables, *slots, self.key]
+        return [*self.model.variables, *self.model.carried(), *slots, self.key]
 
     def counters(self) -> list[tuple[Variable, Array]]:
         """Return what counts steps, with its values now."""

@@ -50,9 +50,17 @@ class Describer:
                 "  fix: save as .chainrule, or the weights alone as .weights.h5"
             )
         try:
-            return _wrapped("keras.layers", kind, _config(layer))
+            return _wrapped("keras.layers", kind, self._within(layer, _config(layer)))
         except ArgumentError as error:
             raise FileError(f"{layer.label} cannot be written as a file: {error}") from error
+
+    def _within(self, layer: Layer, config: dict[str, Any]) -> dict[str, Any]:
+        """Return the configuration with Keras's descriptions of the layers among the arguments."""
+        for name in (name for name in names.WITHIN if name in config):
+            held = getattr(layer, name)
+            many = isinstance(held, list)
+            config[name] = [*map(self.model, held)] if many else self.model(held)
+        return config
 
     def _sequential(self, model: Sequential) -> dict[str, Any]:
         stack = [self.model(layer) for layer in model.layers]

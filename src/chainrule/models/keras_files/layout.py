@@ -15,6 +15,7 @@ from chainrule.graph import Variable
 from chainrule.layers import Layer, Normalization, Operation
 from chainrule.layers.regularization import _Random
 from chainrule.models.keras_files.hdf5 import Node
+from chainrule.models.keras_files.names import CLASSES
 
 # A file as nested dicts: groups, arrays, and under this key the attributes of a group.
 Tree = dict[str, Any]
@@ -71,7 +72,9 @@ def _visit_all(many: Any, path: str, found: list[Store], met: dict[int, Layer]) 
     used: dict[str, int] = {}
     for child in many.values() if isinstance(many, dict) else many:
         if isinstance(child, Layer):
-            _visit(child, f"{path}/{_numbered(snake(type(child).__name__), used)}", found, met)
+            kind = type(child).__name__
+            place = _numbered(snake(CLASSES.get(kind, kind)), used)
+            _visit(child, f"{path}/{place}", found, met)
         elif isinstance(child, list | tuple | dict):
             _visit_all(child, f"{path}/{_numbered('container', used)}", found, met)
 
@@ -139,7 +142,7 @@ def draws(layer: Layer) -> bool:
     """Return whether Keras's layer has a generator of random numbers, whose state it wants."""
     if not isinstance(layer, _Random):
         return False
-    return bool(getattr(layer, "rate", 0) or getattr(layer, "stddev", 0))
+    return any(getattr(layer, word, 0) for word in ("rate", "stddev", "dropout"))
 
 
 def read_weights(model: Layer, root: Node) -> list[Deed]:

@@ -9,24 +9,34 @@ LAYERS = frozenset(
     (
         "Activation", "ActivityRegularization", "AdaptiveAveragePooling1D",
         "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
-        "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AlphaDropout", "AutoContrast",
-        "Average", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "BatchNormalization",
-        "CategoryEncoding", "CenterCrop", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D",
-        "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Cropping1D", "Cropping2D", "Cropping3D",
-        "CutMix", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dot", "Dropout", "Flatten",
-        "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
-        "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
-        "GroupNormalization", "InputLayer", "LayerNormalization", "MaxPooling1D", "MaxPooling2D",
-        "MaxPooling3D", "Maximum", "Minimum", "MixUp", "Multiply", "Normalization", "Permute",
-        "RMSNormalization", "RandomBrightness", "RandomColorJitter", "RandomContrast", "RandomCrop",
-        "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
-        "RandomInvert", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomShear",
-        "RandomTranslation", "RandomZoom", "Rescaling", "Reshape", "Resizing", "SeparableConv1D",
-        "SeparableConv2D", "Solarization", "SpatialDropout1D", "SpatialDropout2D",
-        "SpatialDropout3D", "Subtract", "UnitNormalization", "UpSampling1D", "UpSampling2D",
-        "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+        "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "Add", "AdditiveAttention", "AlphaDropout",
+        "Attention", "AutoContrast", "Average", "AveragePooling1D", "AveragePooling2D",
+        "AveragePooling3D", "BatchNormalization", "Bidirectional", "CategoryEncoding", "CenterCrop",
+        "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",
+        "Conv3DTranspose", "Cropping1D", "Cropping2D", "Cropping3D", "CutMix", "Dense",
+        "DepthwiseConv1D", "DepthwiseConv2D", "Dot", "Dropout", "EinsumDense", "Embedding",
+        "Flatten", "GRU", "GRUCell", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
+        "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D",
+        "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupNormalization", "GroupQueryAttention",
+        "InputLayer", "LSTM", "LSTMCell", "LayerNormalization", "Masking", "MaxPooling1D",
+        "MaxPooling2D", "MaxPooling3D", "Maximum", "MelSpectrogram", "Minimum", "MixUp",
+        "MultiHeadAttention", "Multiply", "Normalization", "Permute", "RMSNormalization", "RNN",
+        "RandomBrightness", "RandomColorJitter", "RandomContrast", "RandomCrop", "RandomErasing",
+        "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert",
+        "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomShear",
+        "RandomTranslation", "RandomZoom", "RepeatVector", "Rescaling", "Reshape", "Resizing",
+        "STFTSpectrogram", "SeparableConv1D", "SeparableConv2D", "SimpleRNN", "SimpleRNNCell",
+        "Softmax", "Solarization", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+        "StackedRNNCells", "Subtract", "TimeDistributed", "UnitNormalization", "UpSampling1D",
+        "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
     )
 )  # fmt: skip
+
+# The layer whose class Keras calls otherwise, as its paths show.
+CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
+
+# Arguments that are layers, or lists of them.
+WITHIN = ("layer", "backward_layer", "cell", "cells")
 
 # Arguments that Keras's layers do not take.
 OURS_ALONE = ("learning_rate_multiplier", "input_shape", "recompute")
@@ -97,5 +107,10 @@ OPERATIONS = {
     "softsign": ("nn", "Softsign"),
     "selu": ("nn", "Selu"),
     "log_sigmoid": ("nn", "LogSigmoid"),
+    # Of which Keras's graphs make masks.
+    "any": ("numpy", "Any"),
+    "logical_and": ("numpy", "LogicalAnd"),
+    "logical_or": ("numpy", "LogicalOr"),
+    "not_equal": ("numpy", "NotEqual"),
 }
 FUNCTIONS = {kind: name for name, (_, kind) in OPERATIONS.items()}

@@ -9,14 +9,21 @@ from typing import Any
 
 from chainrule import dtypes
 from chainrule.errors import ArgumentError, DTypeError, FileError
-from chainrule.graph.symbol import leaves
 from chainrule.layers import Layer, registry
 from chainrule.models.keras_files import names
+from chainrule.models.keras_files.calls import (
+    Config,
+    Given,
+    Place,
+    given,
+    is_place,
+    listed,
+    operand,
+    options,
+    outputs,
+)
 
-Config = dict[str, Any]
 Custom = Mapping[str, type[Layer]]
-# Name of a layer, number of its call, number of the output.
-Place = tuple[str, int, int]
 
 
 class Reader:
@@ -66,10 +73,16 @@ class Reader:
         found: Config = {}
         for key, value in config.items():
             if key in taken:
-                found[key] = _dtype(config, label) if key == "dtype" else _value(key, value)
+                found[key] = _dtype(config, label) if key == "dtype" else self._value(key, value)
             elif key not in names.THEIRS_ALONE or not _says_nothing(key, value):
                 raise FileError(f"{label} has {key}={value!r}, which chainrule's {kind} does not")
         return found
+
+    def _value(self, key: str, value: Any) -> Any:
+        """Return an argument, which may be a layer or a list of them."""
+        if key not in names.WITHIN or value is None:
+            return _value(key, value)
+        return [*map(self.layer, value)] if isinstance(value, list) else self.layer(value)
 
     def sequential(self, config: Config) -> Config:
         """Return the configuration of a `Sequential`."""
@@ -89,7 +102,7 @@ class Reader:
         described = {str(x.get("name") or x["config"]["name"]): x for x in config["layers"]}
         if len(described) != len(config["layers"]):
             raise FileError("has two layers of one name")
-        inputs = _listed(config["input_layers"])
+        inputs = listed(config["input_layers"])
         entries = [_entry(_parts(described[name])) for name, _, _ in inputs]
         for place in inputs:
             graph.know(place)
@@ -97,7 +110,10 @@ class Reader:
             if _parts(layer)[0] != "InputLayer":
                 self._add(graph, name, layer)
         graph.finish()
-        ends = {key: graph.form(config[f"{key}_layers"]) for key in ("input", "output")}
+        ends = {}
+        for key in ("input", "output"):
+            listed(config[f"{key}_layers"])
+            ends[key] = graph.form(config[f"{key}_layers"])
         return {
             "name": config["name"],
             "entries": entries,
@@ -111,13 +127,14 @@ class Reader:
         nodes, label = layer["inbound_nodes"], _parts(layer)[2]
         if _is_operation(layer):
             for number, node in enumerate(nodes):
-                graph.operation(name, number, names.FUNCTIONS[layer["class_name"]], node["args"])
+                graph.operation(name, number, layer, node["args"])
             return
         place = len(graph.layers)
         graph.layers.append(self.layer(layer))
-        outputs = _outputs(graph.layers[-1])
         for number, node in enumerate(nodes):
-            graph.waiting.append(((name, number), place, _given(node, label), outputs))
+            call = given(node, label)
+            count = outputs(graph.layers[-1], call)
+            graph.waiting.append(((name, number), place, call, count))
 
 
 class _Graph:
@@ -126,7 +143,7 @@ class _Graph:
     def __init__(self) -> None:
         self.layers: list[Config] = []
         self.calls: list[Config] = []
-        self.waiting: list[tuple[tuple[str, int], int, Any, int]] = []
+        self.waiting: list[tuple[tuple[str, int], int, Given, int]] = []
         self._known: dict[Place, int] = {}
 
     def know(self, place: Place) -> None:
@@ -135,13 +152,14 @@ class _Graph:
             raise FileError(f"has two values at {list(place)}")
         self._known[place] = len(self._known)
 
-    def operation(self, name: str, number: int, function: str, args: list[Any]) -> None:
+    def operation(self, name: str, number: int, layer: Any, args: list[Any]) -> None:
         """Note an operation, as a layer that holds its arguments."""
         inputs: list[Place] = []
-        held = [_argument(x, inputs) for x in args]
+        held = {"args": [operand(x, inputs) for x in args], "kwargs": options(layer)}
+        function = names.FUNCTIONS[layer["class_name"]]
         config = {"name": f"{name}_{number}" if number else name, "function": function}
-        described = {"class_name": "Operation", "config": {**config, "args": held, "kwargs": {}}}
-        self.waiting.append(((name, number), len(self.layers), inputs, 1))
+        described = {"class_name": "Operation", "config": {**config, **held}}
+        self.waiting.append(((name, number), len(self.layers), Given(inputs), 1))
         self.layers.append(described)
 
     def finish(self) -> None:
@@ -149,17 +167,17 @@ class _Graph:
         lacking: dict[Place, list[int]] = defaultdict(list)
         ready = []
         left = []
-        for i, (_, _, given, _) in enumerate(self.waiting):
-            missing = [p for p in set(_places(given)) if p not in self._known]
+        for i, (_, _, call, _) in enumerate(self.waiting):
+            missing = [p for p in set(call.places()) if p not in self._known]
             left.append(len(missing))
             for place in missing:
                 lacking[place].append(i)
             if not missing:
                 ready.append(i)
         for i in ready:
-            (name, number), layer, given, outputs = self.waiting[i]
-            self.calls.append({"layer": layer, "inputs": self.form(given)})
-            for output in range(outputs):
+            (name, number), layer, call, count = self.waiting[i]
+            self.calls.append({"layer": layer, **self._arguments(call)})
+            for output in range(count):
                 place = (name, number, output)
                 self.know(place)
                 for other in lacking.pop(place, ()):
@@ -169,20 +187,27 @@ class _Graph:
         if len(ready) < len(self.waiting):
             raise FileError(f"has a graph in which {list(next(iter(lacking)))} is missing")
 
+    def _arguments(self, call: Given) -> Config:
+        found = {"inputs": self.form(call.first)}
+        if call.more:
+            found["more"] = self.form(call.more)
+        if call.named:
+            found["named"] = self.form(call.named)
+        return found
+
     def form(self, form: Any) -> Any:
-        """Return places, in lists and dicts, as our graphs write values down."""
-        if _is_place(form):
+        """Return places, in lists and dicts among other things, as our graphs write them down."""
+        if is_place(form):
             return {"symbol": self._known[tuple(form)]}
         if isinstance(form, Mapping):
             return {"dict": {key: self.form(part) for key, part in form.items()}}
-        if not isinstance(form, list):
-            raise FileError(f"has a graph with {form!r} in the place of a value")
-        return [self.form(part) for part in form]
+        return [self.form(part) for part in form] if isinstance(form, list) else form
 
 
 def _parts(described: Any) -> tuple[str, Config, str]:
     """Return class, arguments, and how errors call a layer."""
-    kind, config = described["class_name"], described["config"]
+    config, named = described["config"], described["class_name"]
+    kind = next((k for k, name in names.CLASSES.items() if name == named), named)
     if isinstance(config, list):  # a Sequential of the first years
         config = {"name": "sequential", "layers": config}
     if not isinstance(kind, str) or not isinstance(config, Mapping):
@@ -204,10 +229,10 @@ def _is_operation(described: Mapping[str, Any]) -> bool:
 
 
 def _parameters(kind: type[Layer]) -> set[str]:
-    """Return the arguments of a layer's class, those of its bases included."""
+    """Return the arguments of a layer's class, those of its bases and of its cell included."""
     return {
         name
-        for base in kind.__mro__
+        for base in (*kind.__mro__, *getattr(kind, "kind", kind).__mro__)
         if issubclass(base, Layer)
         for name in inspect.signature(base.__init__).parameters
     }
@@ -255,8 +280,8 @@ def _says_nothing(key: str, value: Any) -> bool:
 def _batch_shape(parts: tuple[str, Config, str]) -> list[Any]:
     _, config, label = parts
     shape = config.get("batch_shape") or config.get("batch_input_shape")
-    if not isinstance(shape, list) or any(n is None for n in shape[1:]):
-        raise FileError(f"{label} leaves sizes open: {shape!r}")
+    if not isinstance(shape, list):
+        raise FileError(f"{label} has no shape: {shape!r}")
     return shape
 
 
@@ -267,79 +292,6 @@ def _entry(parts: tuple[str, Config, str]) -> Config:
         raise FileError(f"{parts[2]} stands in the place of an input")
     dtype = config.get("dtype") or dtypes.floatx()
     return {"name": config["name"], "shape": _batch_shape(parts)[1:], "dtype": dtype}
-
-
-def _is_place(form: Any) -> bool:
-    return (
-        isinstance(form, list | tuple)
-        and len(form) == 3
-        and isinstance(form[0], str)
-        and type(form[1]) is type(form[2]) is int
-    )
-
-
-def _listed(form: Any) -> list[Place]:
-    """Return the places in lists and dicts, in order."""
-    return [(str(p[0]), int(p[1]), int(p[2])) for p in _places(form)]
-
-
-def _places(form: Any) -> list[Any]:
-    if _is_place(form):
-        return [tuple(form)]
-    parts = form.values() if isinstance(form, Mapping) else form
-    if not isinstance(form, list | Mapping):
-        raise FileError(f"has a graph with {form!r} in the place of a value")
-    return [place for part in parts for place in _places(part)]
-
-
-def _given(node: Any, label: str) -> Any:
-    """Return what a layer is called with: places, in lists and dicts."""
-    if isinstance(node, list):  # as Keras 2 wrote it
-        if any(part[3:] not in ([], [{}]) for part in node):
-            raise FileError(f"{label} is called with arguments, which is not read")
-        found = [part[:3] for part in node]
-        return found[0] if len(found) == 1 else found
-    options = node["kwargs"].items()
-    extra = [k for k, v in options if k != "training" and any(x is not None for x in leaves(v))]
-    if extra or len(node["args"]) != 1:
-        raise FileError(f"{label} is called with {', '.join(extra) or 'several arguments'}")
-    return _tensors(node["args"][0], label)
-
-
-def _tensors(x: Any, label: str) -> Any:
-    if isinstance(x, list):
-        return [_tensors(part, label) for part in x]
-    if not isinstance(x, Mapping):
-        raise FileError(f"{label} is called with {x!r}, which is no value of the graph")
-    if x.get("class_name") == "__keras_tensor__":
-        history = x["config"]["keras_history"]
-        if not _is_place(history):
-            raise FileError(f"{label} is called with a value from nowhere")
-        return history
-    return {key: _tensors(part, label) for key, part in x.items()}
-
-
-def _argument(x: Any, inputs: list[Place]) -> Any:
-    """Return an argument of an operation: a number, or a value, noted in `inputs`."""
-    if isinstance(x, Mapping) and x.get("class_name") == "__numpy__":
-        return {"array": x["config"]["value"], "dtype": x["config"]["dtype"]}
-    if isinstance(x, int | float):
-        return x
-    inputs.append(_tensors(x, "an operation"))
-    return {"symbol": len(inputs) - 1}
-
-
-def _outputs(described: Config) -> int:
-    """Return how many values a layer puts out."""
-    if described["class_name"] != "Functional" or "config" not in described:
-        return 1
-    return _symbols(described["config"]["outputs"])
-
-
-def _symbols(form: Any) -> int:
-    if isinstance(form, Mapping):
-        return 1 if "symbol" in form else sum(_symbols(part) for part in form.values())
-    return sum(_symbols(part) for part in form)
 
 
 def understood(described: Any, custom: Custom | None) -> Config:
