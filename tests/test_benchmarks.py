@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PERCEPTRONS = ["4-32-16-3/tanh/x16", *(f"784-128-10/relu/x{n}" for n in (1, 32, 128, 512))]
 CONVOLUTIONS = ["LeNet-5/x32", "32c-BN-32c-pool-64c-64c-pool-256-10/x32"]
+KINDS = ("biLSTM64", "biGRU64", "biSimpleRNN64")
+RECURRENCES = [f"10000x64-{kind}-64-2/T100/x32" for kind in KINDS]
 
 
 def run(*arguments):
@@ -35,6 +37,15 @@ def test_a_peer_convolves_the_same(peers):
     done = run("--check", "--peers", "chainrule", *peers, "--rows", *CONVOLUTIONS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"2 rows, peers chainrule, {', '.join(peers)}: 0 problems" in done.stdout
+
+
+@pytest.mark.parametrize("peer", ["torch", "jax", "keras"])
+def test_a_peer_recurs_the_same(peer):
+    if find_spec(peer) is None:
+        pytest.skip(f"{peer} is not installed")
+    done = run("--check", "--peers", "chainrule", peer, "--rows", *RECURRENCES)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"3 rows, peers chainrule, {peer}: 0 problems" in done.stdout
 
 
 def test_each_layer_is_planned_and_run():
@@ -72,6 +83,24 @@ def test_convolutions_are_counted_by_hand():
     weights = (27 * 2 + 2) + 2 * 2 + (18 * 5 + 5) + (30 * 4 + 4)
     products = 2 * 24 * 27 * 2 + 3 * 6 * 18 * 5 + 3 * 30 * 4
     assert done.stdout.split() == [str(weights), str(7 * 2 * products)]
+
+
+def test_recurrences_are_counted_by_hand():
+    code = (
+        "from benchmarks.networks import Dense, Embedding, Network, Recurrent\n"
+        "first = Recurrent('GRU', 4, sequences=True)\n"
+        "layers = (Embedding(9, 3), first, Recurrent('LSTM', 5, both=False), Dense(2))\n"
+        "network = Network('small', (7,), layers)\n"
+        "print(network.parameters(), network.operations(6))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    # GRU has two biases, and two directions of 4 states here; LSTM reads both at once.
+    weights = 9 * 3 + 2 * 3 * 4 * (3 + 4 + 2) + 4 * 5 * (8 + 5 + 1) + (5 * 2 + 2)
+    # Three products of each: the vectors of the embedding are trained too.
+    products = 7 * (2 * 3 * 4 * (3 + 4) + 4 * 5 * (8 + 5)) + 5 * 2
+    assert done.stdout.split() == [str(weights), str(6 * 2 * 3 * products)]
 
 
 def test_updates_move_each_array_once():

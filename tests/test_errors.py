@@ -57,14 +57,14 @@ TEXTS = {
         DataError,
         "x has dtype object; expected numbers.\n"
         "  x  : [10, 4], its first element is 'a'\n"
-        "  fix: encode text first, e.g. with StringLookup or CategoryEncoding as first layer",
+        "  fix: encode text first, e.g. with TextVectorization or StringLookup as first layer",
     ),
     "text": (
         lambda m: m.predict([["a", "b"]]),
         DataError,
         "x has dtype <U1; expected numbers.\n"
         "  x  : [1, 2], its first element is np.str_('a')\n"
-        "  fix: encode text first, e.g. with StringLookup or CategoryEncoding as first layer",
+        "  fix: encode text first, e.g. with TextVectorization or StringLookup as first layer",
     ),
     "complex": (
         lambda m: m.predict(X.astype(complex)),

@@ -5,6 +5,7 @@ import pathlib
 import pkgutil
 import re
 import runpy
+import sys
 from importlib import import_module
 
 import pytest
@@ -23,7 +24,9 @@ def test_examples(name, tmp_path, monkeypatch):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("name", ["data.md", "files.md", "images.md", "loops.md", "training.md"])
+@pytest.mark.parametrize(
+    "name", ["data.md", "files.md", "images.md", "loops.md", "speech.md", "text.md", "training.md"]
+)
 def test_documents(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (DOCUMENTS / name).read_text(encoding="utf-8")
@@ -36,6 +39,7 @@ def test_documents(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
 def test_programs(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(path)])
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out
 

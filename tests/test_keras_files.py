@@ -94,6 +94,10 @@ LAYERS = [
     ("GroupNormalization", (4, 6), {"groups": 3}),
     ("RMSNormalization", (5,), {"epsilon": 1e-4}),
     ("UnitNormalization", (5,), {}),
+    ("Masking", (4, 2), {"mask_value": 0.5}),
+    ("SimpleRNN", (4, 2), {"units": 3, "activation": "softsign", "go_backwards": True}),
+    ("GRU", (4, 2), {"units": 3, "reset_after": False, "dropout": 0.1, "seed": 3}),
+    ("LSTM", (4, 2), {"units": 3, "return_sequences": True, "recurrent_dropout": 0.1}),
     ("Rescaling", (5,), {"scale": 0.5, "offset": [1.0, 2.0, 3.0, 4.0, 5.0]}),
     ("Normalization", (3,), {"mean": [1.0, 2.0, 3.0], "variance": [1.0, 4.0, 9.0]}),
     ("CategoryEncoding", (3,), {"num_tokens": 4, "output_mode": "count"}),
@@ -111,6 +115,10 @@ LAYERS = [
     ("SeparableConv1D", (5, 3), {"filters": 4, "kernel_size": 3}),
     ("SeparableConv2D", (5, 6, 2), {"filters": 3, "kernel_size": 2, "pointwise_constraint":
      "non_neg", "data_format": "channels_last"}),
+    ("EinsumDense", (4, 5), {"equation": "abc,cde->abed", "output_shape": (None, 2, 3),
+     "bias_axes": "ed", "activation": "tanh", "kernel_regularizer": "l2"}),
+    ("RepeatVector", (5,), {"n": 3}),
+    ("Softmax", (4, 5), {"axis": (1, 2)}),
     ("MaxPooling1D", (5, 2), {"pool_size": 3, "strides": 1, "padding": "same"}),
     ("MaxPooling2D", (5, 4, 2), {"pool_size": (3, 2)}),
     ("MaxPooling3D", (3, 4, 4, 2), {}),
@@ -181,6 +189,11 @@ def test_the_table_holds_every_layer_but_those_that_merge():
     # Keras warns of these, or cannot write them as HDF5: `test_augment.py` reads its other files.
     elsewhere |= {"MixUp", "RandomBrightness", "RandomPosterization", "RandomSaturation"}
     elsewhere |= {"Solarization"}
+    # `test_recurrent_layers`
+    elsewhere |= {"Bidirectional", "Embedding", "GRUCell", "LSTMCell", "RNN", "SimpleRNNCell"}
+    elsewhere |= {"StackedRNNCells", "TimeDistributed"}
+    # `test_attention`
+    elsewhere |= {"AdditiveAttention", "Attention", "GroupQueryAttention", "MultiHeadAttention"}
     assert {name for name, _, _ in LAYERS} == names.LAYERS - elsewhere
     assert all(hasattr(keras.layers, name) for name in names.LAYERS)
 
@@ -216,6 +229,41 @@ def graph(of):
 
 def test_a_graph(tmp_path):
     both_ways(graph(chainrule), graph(keras), [sample(4), sample(4)], tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
+def test_attention(tmp_path):
+    def network(of):
+        new = of.layers
+        # Keras takes the shape of the scores from the query alone, so both are of one length.
+        q, v = new.Input((5, 4)), new.Input((5, 4))
+        x = new.MultiHeadAttention(2, 3, dropout=0.2, output_shape=4)(q, v, use_causal_mask=True)
+        gated = new.MultiHeadAttention(2, 3, use_gate=True, sliding_window=3, seed=4)
+        x, w = gated(x, v, key=v, return_attention_scores=True)
+        x = x + new.Dense(4)(new.Reshape((5, 10))(w))
+        x = new.GroupQueryAttention(3, 4, 2, dropout=0.3, bias_regularizer="l2")(x, v)
+        x = new.Attention(score_mode="concat", dropout=0.1, use_scale=True)([x, v, v])
+        return of.Model([q, v], new.Dense(2)(new.AdditiveAttention()([x, v])))
+
+    both_ways(network(chainrule), network(keras), [sample(5, 4), sample(5, 4)], tmp_path)
+
+
+def test_an_encoder_and_a_decoder(tmp_path):
+    def network(of):
+        new = of.layers
+        x, so_far = new.Input((7,), dtype="int32"), new.Input((4,), dtype="int32")
+        read = new.Embedding(9, 6, mask_zero=True)(x)
+        both = new.Bidirectional(new.GRU(3, return_sequences=True, return_state=True))
+        read, ahead, back = both(read)
+        state = new.Concatenate()([ahead, back])
+        decoder = new.GRU(6, return_sequences=True)
+        y = decoder(new.Embedding(5, 3)(so_far), initial_state=state)
+        y = new.Concatenate()([y, new.Attention(use_scale=True)([y, read])])
+        return of.Model([x, so_far], new.Dense(3, activation="softmax")(y))
+
+    x, so_far = RANDOM.integers(0, 9, (6, 7)), RANDOM.integers(0, 5, (6, 4))
+    data = [a.astype("int32") for a in (x, so_far)]
+    both_ways(network(chainrule), network(keras), data, tmp_path)
 
 
 def test_names_of_inputs_and_outputs(tmp_path):
@@ -418,7 +466,7 @@ def edited(path, change):
         (lambda x: x[1]["config"].update(activation={"class_name": "__lambda__", "config": {}}),
          "code as activation"),
         (lambda x: x[1]["config"].update(activation="evil"), "unknown activation"),
-        (lambda x: x[0]["config"].update(batch_shape=[None, None]), "leaves sizes open"),
+        (lambda x: x[0]["config"].update(batch_shape=[None, None]), "an axis of features of known size"),
         (lambda x: x[1]["config"].update(units=10**9), "more weights than there are in the file"),
         (lambda x: x[1]["config"].update(units=3), "do not fit layer 'd'"),
     ],

@@ -81,6 +81,16 @@ ROWS: list[tuple[Make, tuple[int, ...], tuple[int, ...]]] = [
     (lambda: layers.RandomBrightness(0.0, (-9, 9)), (4, 5, 2), (4, 5, 2)),
     (lambda: layers.RandomErasing(0.0), (4, 5, 2), (4, 5, 2)),
     (lambda: layers.CutMix(), (4, 5, 2), (4, 5, 2)),
+    (lambda: layers.SimpleRNN(4, return_sequences=True), (5, 3), (5, 4)),
+    (lambda: layers.GRU(4, dropout=0.2, recurrent_dropout=0.2), (5, 3), (4,)),
+    (lambda: layers.LSTM(4, go_backwards=True, return_sequences=True), (5, 3), (5, 4)),
+    (lambda: layers.LSTM(4, "softplus", "hard_sigmoid"), (3, 2), (4,)),
+    (lambda: layers.RNN([layers.GRUCell(4), layers.LSTMCell(2)]), (3, 2), (2,)),
+    (lambda: layers.Bidirectional(layers.GRU(4, reset_after=False)), (5, 3), (8,)),
+    (lambda: layers.TimeDistributed(layers.Conv1D(4, 2)), (5, 3, 2), (5, 2, 4)),
+    (lambda: layers.RepeatVector(3), (4,), (3, 4)),
+    (lambda: layers.Softmax((1, 2)), (3, 4), (3, 4)),
+    (lambda: layers.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de"), (4, 5), (4, 2, 3)),
 ]
 
 
