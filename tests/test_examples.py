@@ -25,7 +25,17 @@ def test_examples(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["data.md", "files.md", "images.md", "loops.md", "speech.md", "text.md", "training.md"]
+    "name",
+    [
+        "data.md",
+        "files.md",
+        "images.md",
+        "loops.md",
+        "sequences.md",
+        "speech.md",
+        "text.md",
+        "training.md",
+    ],
 )
 def test_documents(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.cli.posed import Text
 from chainrule.cli.settings import Settings
+from chainrule.data.buckets import Buckets, bucket_by_length
 from chainrule.errors import unknown_name
 from chainrule.layers import (
     LSTM,
@@ -18,8 +23,12 @@ from chainrule.layers import (
 )
 from chainrule.models import Sequential
 
+_LEAST_BUCKETED = 1000  # texts from which batches hold such of similar length
 _MANY = 50_000  # texts from which batches are larger
 _LEAST_BATCH, _STEPS_AN_EPOCH, _STEPS, _MOST_EPOCHS = 16, 40, 1200, 100
+
+
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,14 @@ def reading(text: Text, settings: Settings) -> list[Layer]:
     for place, units in enumerate(settings.hidden or (), 1):
         layers.append(Dense(units, activation=settings.activation, name=f"hidden_{place}"))
     return layers
+
+
+def by_length(x: Array, y: Array) -> Buckets:
+    """Return indices [n, t], padded behind, and targets in batches of similar length; of few texts
+    all are one bucket, since each takes a program of its own."""
+    lengths = np.count_nonzero(x, axis=1).tolist()
+    rows = [row[:length] for row, length in zip(x, lengths, strict=True)]
+    return bucket_by_length(rows, y, boundaries=None if len(rows) >= _LEAST_BUCKETED else 1)
 
 
 def described(network: Sequential, settings: Settings) -> str:

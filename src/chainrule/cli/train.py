@@ -114,7 +114,7 @@ def train(problem: Problem, settings: Settings) -> Outcome:
     )
     interrupted = False
     began = time.perf_counter()
-    x, y = _fed(problem.target, problem.training)
+    x, y = _fed(problem, problem.training)
     try:
         core.fit(
             x,
@@ -207,14 +207,17 @@ def _metrics(target: Target) -> list[str]:
     return ["accuracy"] if target.labels else ["r2_score"]
 
 
-def _fed(target: Target, part: Part) -> tuple[Any, Any]:
-    """Return samples and targets as `fit` takes them; files bring their own."""
+def _fed(problem: Problem, part: Part) -> tuple[Any, Any]:
+    """Return samples and targets as `fit` takes them; files and texts by length bring their own."""
     if isinstance(part.x, SampleFolder):
         return part.x, None
-    return part.x, _scaled(target, part)
+    y = _scaled(problem.target, part)
+    if problem.text is not None:
+        return text_networks.by_length(part.x, y), None
+    return part.x, y
 
 
-def _scaled(target: Target, part: Part) -> object:
+def _scaled(target: Target, part: Part) -> Array:
     """Return targets as the network learns them: class numbers, or numbers of ordinary size."""
     if target.task == "classification":
         return part.y
@@ -224,7 +227,7 @@ def _scaled(target: Target, part: Part) -> object:
 def _validation(problem: Problem) -> object:
     if problem.validation is None:
         return None
-    x, y = _fed(problem.target, problem.validation)
+    x, y = _fed(problem, problem.validation)
     return x if y is None else (x, y)
 
 
