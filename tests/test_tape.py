@@ -14,6 +14,7 @@ from chainrule import executors, layers, losses, ops, optimizers
 from chainrule.errors import ArgumentError, GraphError, NotBuiltError, ShapeError
 from chainrule.executors import kept, set_num_threads
 from chainrule.graph import Value
+from chainrule.graph.pending import unsettled
 from chainrule.models import Model, Sequential
 
 RNG = np.random.default_rng(0)
@@ -418,3 +419,17 @@ def test_fit_and_new_losses_leave_traces_alone() -> None:
     model.hidden.trainable = False
     by_tape(model)
     assert len(model.traced) > count
+
+
+def test_looking_at_outputs_computes_what_is_to_be_stored() -> None:
+    """Else a loop that only looks would begin from its first call every time."""
+    layer, x = layers.LSTM(2, stateful=True), np.ones((1, 3, 2), "float32")
+    for _ in range(5):
+        last = layer(x)
+        assert unsettled()
+        last = last.numpy()
+        assert not unsettled()
+    whole = layers.LSTM(2)
+    whole.build((1, 15, 2))
+    whole.set_weights(layer.get_weights()[:3])
+    np.testing.assert_allclose(last, whole(np.tile(x, (1, 5, 1))).numpy(), rtol=1e-5)

@@ -59,6 +59,12 @@ def latest(leaves: Sequence[Value]) -> Sequence[Value] | None:
     ]
 
 
+def unsettled() -> list[Value]:
+    """Return what was recorded and is not computed yet: computed with the next value that is looked
+    at, so that a loop which only looks does not begin from its first call every time."""
+    return [value for value in _recorded.values() if not value.is_known]
+
+
 def settle() -> None:
     """Store what was recorded."""
     if _recorded:

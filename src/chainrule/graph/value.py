@@ -196,11 +196,17 @@ class Value(Arithmetic):
             return self.variable.numpy()
         if self.constant is not None:
             return self.constant
-        if self._result is None:
-            if Value.evaluate is None:
-                raise GraphError("no executor is loaded: import chainrule.executors")
-            self._result = Value.evaluate([self], ())[0]
-        return self._result
+        if self._result is not None:
+            return self._result
+        if Value.evaluate is None:
+            raise GraphError("no executor is loaded: import chainrule.executors")
+        from chainrule.graph.pending import unsettled
+
+        wanted = [self, *(v for v in unsettled() if v is not self)]
+        results = Value.evaluate(wanted, ())
+        for value, result in zip(wanted, results, strict=True):
+            value._result = result
+        return results[0]
 
     def backward(self) -> None:
         """Add the gradient of this scalar to ``grad`` of every trainable variable it depends on.
