@@ -49,7 +49,7 @@ def unit(node: Node, tiled: Sequence[bool]) -> int:
     if node.op.flops is None or several == 1:
         return several
     whole = [nbytes(a.spec) for a, t in zip(node.arguments, tiled, strict=True) if not t]
-    return 2 * several if max(whole, default=0) > _CACHE else several
+    return 2 * several if max(whole, default=0) >= _CACHE else several
 
 
 def tile(rows: int, costs: Sequence[float], row_bytes: int, together: int = 1) -> int:
