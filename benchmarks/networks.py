@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Samples = NDArray[np.float32] | NDArray[np.int64]
 Shape = tuple[int, ...]
 
 
@@ -73,6 +74,75 @@ class Dense(Weighed):
 
     def kernel(self, shape: Shape) -> Shape:
         return (shape[-1], self.units)
+
+
+@dataclass(frozen=True)
+class Embedding(Layer):
+    """A vector for each of ``tokens``; of the size of other values, so that gates feel it."""
+
+    tokens: int
+    size: int
+
+    def output(self, shape: Shape) -> Shape:
+        return (*shape, self.size)
+
+    def weights(self, shape: Shape, random: np.random.Generator) -> Iterator[Array]:
+        yield random.uniform(-1, 1, (self.tokens, self.size)).astype(np.float32)
+
+    def parameters(self, shape: Shape) -> int:
+        return self.tokens * self.size
+
+
+_GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
+
+
+@dataclass(frozen=True)
+class Recurrent(Layer):
+    """A layer over sequences, forward or in both directions, whose last states (with ``sequences``
+    all states) lie side by side; of ``kind`` "LSTM", "GRU" (reset after the product) or
+    "SimpleRNN"."""
+
+    kind: str
+    units: int
+    both: bool = True
+    sequences: bool = False
+
+    @property
+    def directions(self) -> int:
+        """In how many directions the sequences are read."""
+        return 2 if self.both else 1
+
+    @property
+    def columns(self) -> int:
+        """The width of the kernels, all gates side by side."""
+        return _GATES[self.kind] * self.units
+
+    def bias(self, random: np.random.Generator) -> Array:
+        """Small; an LSTM's gate that keeps the state begins at 1, GRU's has a second row, which is
+        the state's."""
+        shape = (2, self.columns) if self.kind == "GRU" else (self.columns,)
+        bias = random.uniform(-0.1, 0.1, shape)
+        if self.kind == "LSTM":
+            bias[self.units : 2 * self.units] += 1
+        return bias.astype(np.float32)
+
+    def output(self, shape: Shape) -> Shape:
+        return (*shape[: self.sequences], self.directions * self.units)
+
+    def weights(self, shape: Shape, random: np.random.Generator) -> Iterator[Array]:
+        for _ in range(self.directions):
+            for rows in (shape[-1], self.units):
+                limit = np.sqrt(6 / (rows + self.columns))
+                yield random.uniform(-limit, limit, (rows, self.columns)).astype(np.float32)
+            yield self.bias(random)
+
+    def parameters(self, shape: Shape) -> int:
+        biases = 2 if self.kind == "GRU" else 1
+        return self.directions * self.columns * (shape[-1] + self.units + biases)
+
+    def operations(self, shape: Shape) -> int:
+        steps, features = shape
+        return 2 * self.directions * steps * self.columns * (features + self.units)
 
 
 @dataclass(frozen=True)
@@ -172,7 +242,19 @@ class Network:
     @property
     def convolutional(self) -> bool:
         """Whether samples are images."""
-        return any(isinstance(layer, Conv) for layer in self.layers)
+        return self.samples == "images"
+
+    @property
+    def samples(self) -> str:
+        """What samples are: "images", "sequences" or "rows"."""
+        kinds = {Conv: "images", Recurrent: "sequences"}
+        return next((kinds[type(each)] for each in self.layers if type(each) in kinds), "rows")
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens sequences are made of; 0 where samples are floats."""
+        first = self.layers[0]
+        return first.tokens if isinstance(first, Embedding) else 0
 
     def placed(self) -> Iterator[tuple[Layer, Shape]]:
         """Each layer with the shape of the samples that it is given."""
@@ -189,11 +271,13 @@ class Network:
         """The floating-point operations of a step's products.
 
         Three products a layer (forward, gradient of the weights, gradient of the input), without
-        the gradient of the data, which no one needs. They are counted as plain sums, also where
-        Winograd's filtering does fewer, so that shares of a peak can be too large there.
+        the gradient of the data, which no one needs; that of an embedding's vectors is. They are
+        counted as plain sums, also where Winograd's filtering does fewer, so that shares of a peak
+        can be too large there.
         """
         products = [layer.operations(shape) for layer, shape in self.placed()]
-        return batch * (3 * sum(products) - next(filter(None, products)))
+        unneeded = 0 if self.tokens else next(filter(None, products))
+        return batch * (3 * sum(products) - unneeded)
 
     def traffic(self) -> int:
         """The bytes that Adam must read and write: weights and two moments, each way."""
@@ -236,3 +320,22 @@ DEEP = Network(
         Flatten(), Dense(256, "relu"), Dense(10),
     ),
 )  # fmt: skip
+
+
+def classifier(words: str, *layers: Recurrent, steps: int = 100) -> Network:
+    """Vectors of 10,000 tokens, recurrent layers called ``words``, a dense layer, two logits."""
+    head = (Dense(64, "relu"), Dense(2))
+    return Network(f"10000x64-{words}-64-2 T{steps}", (steps,), (_VECTORS, *layers, *head))
+
+
+_VECTORS = Embedding(10_000, 64)
+_LSTM = Recurrent("LSTM", 64)
+LSTM = classifier("biLSTM64", _LSTM)
+LSTM_LONG = classifier("biLSTM64", _LSTM, steps=500)
+LSTM_TWO = classifier(
+    "LSTM256-LSTM256",
+    Recurrent("LSTM", 256, both=False, sequences=True),
+    Recurrent("LSTM", 256, both=False),
+)
+GRU = classifier("biGRU64", Recurrent("GRU", 64))
+SIMPLE = classifier("biSimpleRNN64", Recurrent("SimpleRNN", 64))

@@ -55,7 +55,8 @@ def steps(results: list[Result], peers: list[str], peak: Peak) -> Sheet:
 def _step_line(result: Result, peers: list[str], peak: Peak) -> list[str]:
     row, ratio = result.row, result.ratio()
     times = [_number(result.seconds.get(peer), 1e6, ".1f") for peer in peers]
-    judged = [_number(ratio, 1, ".2f"), f"{row.must:g}", f"{row.aim:g}", _verdict(result)]
+    owed = [_number(row.must, 1, "g"), _number(row.aim, 1, "g")]
+    judged = [_number(ratio, 1, ".2f"), *owed, _verdict(result)]
     return [str(row.network), str(row.batch), *times, *judged, *_shares(result, peak)]
 
 
@@ -69,10 +70,10 @@ def _shares(result: Result, peak: Peak) -> list[str]:
 
 
 def _verdict(result: Result) -> str:
-    ratio = result.ratio()
-    if ratio is None:
+    ratio, must, aim = result.ratio(), result.row.must, result.row.aim
+    if ratio is None or must is None or aim is None:
         return ""
-    return "aim" if ratio >= result.row.aim else "must" if ratio >= result.row.must else "NO"
+    return "aim" if ratio >= aim else "must" if ratio >= must else "NO"
 
 
 def costs(found: list[Cost], row: str) -> Sheet:

@@ -31,7 +31,7 @@ class Entry:
     package: str
     adapter: str
     parts: tuple[str, ...] = ()
-    only: str = ""  # "images" or "rows": the networks that it is for
+    only: tuple[str, ...] = ()  # the samples of the networks that it is for; () for all
 
     def installed(self) -> bool:
         """Whether the peer can be imported."""
@@ -39,7 +39,7 @@ class Entry:
 
     def runs(self, network: Network) -> bool:
         """Whether the peer is for such a network."""
-        return self.only in ("", "images" if network.convolutional else "rows")
+        return not self.only or network.samples in self.only
 
     def load(self) -> Callable[[Task], Peer]:
         """Import the peer and return its adapter."""
@@ -53,16 +53,16 @@ PEERS = {
     "chainrule": Entry("chainrule fit", "ours", "chainrule", "Fit", ("chainrule",)),
     "chainrule-batches": Entry("train_on_batch", "ours", "chainrule", "Batches"),
     "torch": Entry("PyTorch", "pytorch", "torch", "Eager", ("torch",)),
-    "torch-last": Entry("channels last", "pytorch", "torch", "EagerLast", only="images"),
+    "torch-last": Entry("channels last", "pytorch", "torch", "EagerLast", only=("images",)),
     "torch-compiled": Entry("compiled", "pytorch", "torch", "Compiled"),
     "torch-compiled-last": Entry(
-        "compiled, last", "pytorch", "torch", "CompiledLast", only="images"
+        "compiled, last", "pytorch", "torch", "CompiledLast", only=("images",)
     ),
     "jax": Entry("JAX scan", "jax_scan", "jax", "Scan", ("jax", "jaxlib")),
-    "jax-steps": Entry("JAX step", "jax_scan", "jax", "Steps", only="images"),
+    "jax-steps": Entry("JAX step", "jax_scan", "jax", "Steps", only=("images", "sequences")),
     "keras": Entry("Keras fit", "keras_fit", "keras", "Fit", ("keras",)),
     "sklearn": Entry(
-        "scikit-learn", "sklearn_mlp", "sklearn", "PartialFit", ("sklearn", "scipy"), only="rows"
+        "scikit-learn", "sklearn_mlp", "sklearn", "PartialFit", ("sklearn", "scipy"), only=("rows",)
     ),
 }
 

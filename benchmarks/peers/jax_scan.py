@@ -1,6 +1,7 @@
 """JAX with Adam written out: the whole epoch in one compiled ``lax.scan``, or a step a call.
 
-In a loop XLA does not give its convolutions to all cores, so that a step a call can be faster.
+In a loop XLA does not give its convolutions to all cores, so that a step a call can be faster;
+steps over time are loops of their own in either.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..networks import Conv, Dense, Flatten, Layer, Network, Norm, Pool
+from ..networks import Conv, Dense, Embedding, Flatten, Layer, Network, Norm, Pool, Recurrent
 from ..rows import EPSILON, Row, Task
+from .jax_recurrent import recurrent
 
 _ACTIVATIONS: dict[str | None, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu,
@@ -43,6 +45,10 @@ def _applied(layer: Layer, own: Any, x: jax.Array) -> jax.Array:
             axes = ("NHWC", "HWIO", "NHWC")
             y = lax.conv_general_dilated(x, kernel, (1, 1), padding.upper(), dimension_numbers=axes)
             return _ACTIVATIONS[activation](y + bias)
+        case Embedding():
+            return own[0][x]
+        case Recurrent():
+            return recurrent(layer, own, x)
         case Pool(size):
             window = (1, size, size, 1)
             return lax.reduce_window(x, -jnp.inf, lax.max, window, window, "VALID")

@@ -3,13 +3,28 @@
 from types import ModuleType
 from typing import Any
 
-from ..networks import Activation, Conv, Dense, Dropout, Flatten, Layer, Network, Norm, Pool, Varied
+from ..networks import (
+    Activation,
+    Conv,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    Layer,
+    Network,
+    Norm,
+    Pool,
+    Recurrent,
+    Varied,
+)
 
 
 def layers(library: ModuleType, network: Network) -> list[Any]:
     """The input and the layers, made by ``library.layers``."""
     words = library.layers
-    return [words.Input(network.shape), *(_made(words, layer) for layer in network.layers)]
+    # JAX has no int64 unless told so.
+    given = words.Input(network.shape, dtype="int32" if network.tokens else "float32")
+    return [given, *(_made(words, layer) for layer in network.layers)]
 
 
 def _made(words: ModuleType, layer: Layer) -> Any:
@@ -20,6 +35,11 @@ def _made(words: ModuleType, layer: Layer) -> Any:
             return words.Conv2D(
                 filters, size, padding=padding, activation=activation, use_bias=bias
             )
+        case Embedding(tokens, size):
+            return words.Embedding(tokens, size)
+        case Recurrent(kind, units, both, sequences):
+            one = getattr(words, kind)(units, return_sequences=sequences)
+            return words.Bidirectional(one) if both else one
         case Pool(size):
             return words.MaxPooling2D(size)
         case Norm(momentum, epsilon):

@@ -12,8 +12,21 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from .. import networks
-from ..networks import Array, Conv, Dense, Layer, Network, Norm, Pool, Shape
+from ..networks import (
+    Array,
+    Conv,
+    Dense,
+    Embedding,
+    Layer,
+    Network,
+    Norm,
+    Pool,
+    Recurrent,
+    Samples,
+    Shape,
+)
 from ..rows import EPSILON, Task
+from .pytorch_recurrent import Recurrence
 
 _ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
@@ -40,6 +53,10 @@ def _modules(layer: Layer, shape: Shape, last: bool) -> list[nn.Module]:
             low = size // 2 if padding == "same" else 0
             conv = nn.Conv2d(shape[-1], filters, size, padding=low, bias=bias)
             return [conv, *_activation(activation)]
+        case Embedding(tokens, size):
+            return [nn.Embedding(tokens, size)]
+        case Recurrent():
+            return [Recurrence(layer, shape[-1])]
         case Pool(size):
             return [nn.MaxPool2d(size)]
         case Norm(momentum, epsilon):
@@ -78,13 +95,17 @@ def _channels_first(kernel: Array, shape: Shape) -> Array:
 
 def _fill(module: nn.Module, arrays: Sequence[Array]) -> None:
     """Copy arrays, kernels turned to [m, c, ...], to parameters, then to moving statistics."""
+    if isinstance(module, Recurrence):
+        module.fill(arrays)
+        return
+    turns = not isinstance(module, nn.Embedding)
     moving = [buffer for buffer in module.buffers() if buffer.ndim]
     for tensor, array in zip([*module.parameters(), *moving], arrays, strict=True):
-        turned = np.moveaxis(array, (-1, -2), (0, 1)) if array.ndim > 1 else array
+        turned = np.moveaxis(array, (-1, -2), (0, 1)) if turns and array.ndim > 1 else array
         tensor.copy_(torch.from_numpy(np.ascontiguousarray(turned)))
 
 
-def images(x: Array, last: bool) -> torch.Tensor:
+def images(x: Samples, last: bool) -> torch.Tensor:
     """Samples as PyTorch wants them: rows as they are, images with the axis of channels second."""
     tensor = torch.from_numpy(x)
     if tensor.ndim < 4:
@@ -108,7 +129,7 @@ class Eager:
             (images(x, self.last), torch.from_numpy(y)) for x, y in task.batches(task.steps)
         ]
 
-    def copied(self, x: Array) -> int:
+    def copied(self, x: Samples) -> int:
         """The bytes of data that had to be laid out anew."""
         mine = self.batches[0][0].data_ptr() == x.ctypes.data
         return 0 if mine else sum(x.nbytes for x, _ in self.batches)
