@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
-from chainrule.dtypes import is_float
+from chainrule.dtypes import Array, is_float
 from chainrule.errors import GraphError
 from chainrule.graph.autodiff import behind
 from chainrule.graph.derivative import gradients
@@ -63,6 +63,17 @@ def unsettled() -> list[Value]:
     """Return what was recorded and is not computed yet: computed with the next value that is looked
     at, so that a loop which only looks does not begin from its first call every time."""
     return [value for value in _recorded.values() if not value.is_known]
+
+
+def look(value: Value) -> Array:
+    """Return the elements of a value, and compute what is to be stored along with it."""
+    if Value.evaluate is None:
+        raise GraphError("no executor is loaded: import chainrule.executors")
+    others = [v for v in unsettled() if v is not value]
+    result, *more = Value.evaluate([value, *others], ())
+    for other, found in zip(others, more, strict=True):
+        other._result = found
+    return result
 
 
 def settle() -> None:

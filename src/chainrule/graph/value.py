@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule import dtypes
 from chainrule.dtypes import Array
-from chainrule.errors import GraphError, ShapeError
+from chainrule.errors import ShapeError
 from chainrule.graph import room, scope
 from chainrule.graph.signature import Shape, Spec, spec_of
 
@@ -196,17 +196,11 @@ class Value(Arithmetic):
             return self.variable.numpy()
         if self.constant is not None:
             return self.constant
-        if self._result is not None:
-            return self._result
-        if Value.evaluate is None:
-            raise GraphError("no executor is loaded: import chainrule.executors")
-        from chainrule.graph.pending import unsettled
+        if self._result is None:
+            from chainrule.graph.pending import look
 
-        wanted = [self, *(v for v in unsettled() if v is not self)]
-        results = Value.evaluate(wanted, ())
-        for value, result in zip(wanted, results, strict=True):
-            value._result = result
-        return results[0]
+            self._result = look(self)
+        return self._result
 
     def backward(self) -> None:
         """Add the gradient of this scalar to ``grad`` of every trainable variable it depends on.
