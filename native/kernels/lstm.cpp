@@ -61,6 +61,7 @@ struct Lstm {
         }
         for (int64_t r = 0; r < rows; ++r) {
           const int64_t n = first + r;
+          if (i + 1 < s.count) expect_row<1>(gates.row(n, s.step(i + 1)), 4 * m);
           if (mask.live(n, step)) {
             lstm_cell(f, m, inputs.row(first, r, step), sums + r * 4 * m, gates.row(n, step),
                       c + r * m, h + r * m, cells.row(n, to), states.row(n, to));
@@ -129,6 +130,12 @@ struct LstmGradient {
         const int64_t step = s.step(i), old = s.before(step);
         for (int64_t r = 0; r < rows; ++r) {
           const int64_t n = first + r;
+          if (i > 0) {
+            const int64_t next = s.step(i - 1);
+            expect_row<0>(gates.row(n, next), 4 * m);
+            expect_row<0>(cells.row(n, s.before(next)), m);
+            expect_row<1>(ga.row(n, next), 4 * m);
+          }
           if (mask.live(n, step)) {
             lstm_cell_back(f, m, gates.row(n, step), cells.row(n, s.after(step)), cells.row(n, old),
                            dh + r * m, dc + r * m, z + r * 4 * m, ga.row(n, step));

@@ -126,6 +126,14 @@ template <typename T>
 inline void copy_row(const T* from, int64_t n, T* to) noexcept {
   each_vector<T>(n, [=](auto at, int64_t i) { at.store(to + i, at.load(from + i)); });
 }
+// The n elements from `row` on are read or written soon: processors foresee lines that follow one
+// another, but not those of the step before, or of the next one in memory that others wrote.
+template <int written, typename T>
+inline void expect_row(const T* row, int64_t n) noexcept {
+  for (int64_t i = 0; i < n; i += 64 / static_cast<int64_t>(sizeof(T))) {
+    __builtin_prefetch(row + i, written);
+  }
+}
 template <typename T>
 inline void clear_row(T* to, int64_t n) noexcept {
   each_vector<T>(n, [=](auto at, int64_t i) { at.store(to + i, Vec<T>{}); });

@@ -17,7 +17,11 @@ from chainrule.plan.conv_passes import (
 )
 from chainrule.plan.norm_passes import fuse_norm, split_columns
 from chainrule.plan.pool_passes import relu_after_pool, sum_before_spreading
-from chainrule.plan.recurrent_passes import fuse_input_gradients, fuse_inputs
+from chainrule.plan.recurrent_passes import (
+    fuse_input_gradients,
+    fuse_inputs,
+    split_long_products,
+)
 from chainrule.plan.rewriting import (
     Outputs,
     Readers,
@@ -272,6 +276,7 @@ PASSES: tuple[Pass, ...] = (
     merge_equal,
     fuse_inputs,
     fuse_input_gradients,
+    split_long_products,
     split_dense,
     split_columns,
     fuse_conv_pool,
