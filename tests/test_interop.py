@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from chainrule import models
+from chainrule import layers, models
 from chainrule.errors import ArgumentError, ChainruleError, FileError, ShapeError
 from chainrule.interop.torch import load_state_dict, to_state_dict
 from chainrule.layers import (
@@ -17,6 +17,7 @@ from chainrule.layers import (
     Input,
     Layer,
     LayerNormalization,
+    PReLU,
     RMSNormalization,
 )
 from peers import peer
@@ -91,6 +92,8 @@ def test_every_kind_of_layer():
                                                              scale=False)),
         (nn.LayerNorm(5), LayerNormalization(epsilon=1e-5)),
         (nn.RMSNorm(5, eps=1e-6), RMSNormalization()),
+        (nn.PReLU(5), PReLU()),
+        (nn.PReLU(), PReLU(shared_axes=1)),
     ]  # fmt: skip
     for module, layer in cases:
         model = models.Sequential([Input((5,)), layer])
@@ -112,6 +115,11 @@ def test_groups_of_channels():
     load_state_dict(model, module.state_dict(), {"": layer.name})
     expected = outputs(module, np.ascontiguousarray(x.transpose(0, 2, 1))).transpose(0, 2, 1)
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5)
+    slopes = models.Sequential([Input((4, 6)), PReLU(shared_axes=1, name="slopes")])
+    state = noised(nn.PReLU(6)).state_dict()
+    load_state_dict(slopes, state, {"": "slopes"})
+    again = to_state_dict(slopes, {"": "slopes"})
+    assert {k: v.tolist() for k, v in again.items()} == {"weight": state["weight"].tolist()}
 
 
 def test_a_layer_of_two_nested_models_is_one():
@@ -230,3 +238,75 @@ def test_files_that_lie(tmp_path, entries):
             load_state_dict(same_shapes(), tmp_path / "w.safetensors")
     with pytest.raises(ChainruleError, match="cannot read"):
         load_state_dict(same_shapes(), tmp_path / "none.safetensors")
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(9, 4)
+        self.both = nn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True)
+        self.gated = nn.GRU(6, 5, batch_first=True)
+        self.simple = nn.RNN(5, 2, batch_first=True, bias=False)
+        self.out = nn.Linear(2, 1)
+
+    def forward(self, x):
+        y, _ = self.both(self.words(x))
+        y, _ = self.gated(y)
+        y, _ = self.simple(y)
+        return self.out(y[:, -1])
+
+
+def recurrent():
+    return models.Sequential(
+        [
+            Input((6,)),
+            layers.Embedding(9, 4, name="words"),
+            layers.Bidirectional(layers.LSTM(3, return_sequences=True, name="a"), name="low"),
+            layers.Bidirectional(layers.LSTM(3, return_sequences=True, name="b"), name="high"),
+            layers.GRU(5, return_sequences=True, name="gated"),
+            layers.SimpleRNN(2, use_bias=False, name="simple"),
+            Dense(1, name="out"),
+        ]
+    )
+
+
+def test_recurrent_layers_in_both_directions():
+    net, model = noised(Recurrent()), recurrent()
+    words = RANDOM.integers(0, 9, (5, 6))
+
+    def theirs():
+        with torch.no_grad():
+            return net(torch.from_numpy(words)).numpy()
+
+    load_state_dict(model, net.state_dict())  # by the order of what has the same shapes
+    np.testing.assert_allclose(model.predict(words, verbose=0), theirs(), rtol=1e-5)
+    model.set_weights([w - 0.3 for w in model.get_weights()])
+    names = {name: name for name in ("words", "gated", "simple", "out")}
+    for place, (outer, inner) in {"l0": ("low", "a"), "l1": ("high", "b")}.items():
+        names[f"both.{place}"] = f"{outer}.forward_{inner}"
+        names[f"both.{place}_reverse"] = f"{outer}.backward_{inner}"
+    state = to_state_dict(model, names)
+    assert set(state) == set(net.state_dict())
+    net.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+    np.testing.assert_allclose(model.predict(words, verbose=0), theirs(), rtol=1e-4, atol=1e-6)
+    again = recurrent()
+    load_state_dict(again, state, names)
+    np.testing.assert_allclose(again.predict(words, verbose=0), theirs(), rtol=1e-4, atol=1e-6)
+
+
+def test_cells_and_what_pytorch_does_not_have():
+    cell = noised(nn.LSTMCell(3, 2))
+    layer = layers.RNN(layers.LSTMCell(2, name="cell"))
+    layer.build_for((None, 4, 3))
+    load_state_dict(layer, cell.state_dict())
+    x, state = RANDOM.standard_normal((2, 4, 3)).astype("float32"), None
+    with torch.no_grad():
+        for i in range(4):
+            state = cell(torch.from_numpy(x[:, i]), state)
+    np.testing.assert_allclose(layer(x).numpy(), state[0].numpy(), rtol=1e-5)
+    assert list(to_state_dict(layer, {"": "cell"})) == list(cell.state_dict())
+    with pytest.raises(ArgumentError, match="reset_after=True"):
+        to_state_dict(models.Sequential([Input((3, 2)), layers.GRU(2, reset_after=False)]))
+    with pytest.raises(ArgumentError, match="do not fit each other"):
+        model = models.Sequential([Input((4, 3)), layers.LSTM(2)])
+        load_state_dict(model, nn.LSTM(3, 2, proj_size=1).state_dict())

@@ -47,6 +47,11 @@ def mask_after(*stack: layers.Layer) -> np.ndarray | None:
 PASSING = {
     "dense": lambda: layers.Dense(3),
     "activation": lambda: layers.Activation("relu"),
+    "relu": lambda: layers.ReLU(2.0),
+    "leaky_relu": lambda: layers.LeakyReLU(),
+    "prelu": lambda: layers.PReLU(shared_axes=[1]),
+    "elu": lambda: layers.ELU(),
+    "identity": lambda: layers.Identity(),
     "dropout": lambda: layers.Dropout(0.5),
     "spatial_dropout": lambda: layers.SpatialDropout1D(0.5),
     "alpha_dropout": lambda: layers.AlphaDropout(0.5),

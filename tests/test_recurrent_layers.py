@@ -112,10 +112,14 @@ def test_values_and_gradients_are_pytorch_s(seed: int) -> None:
 def test_cells_step_by_step_are_the_whole_sequence(seed: int) -> None:
     case = replace(drawn(seed), both_ways=False)
     case.states = case.states[: 2 if case.kind == "LSTM" else 1]
+    case.training = bool(seed // 3 % 2)
+    if case.training:  # each draws the same from its seed
+        case.options |= {"dropout": 0.3, "recurrent_dropout": 0.4, "seed": 7}
     whole = case.made(layers)
-    flags = {k: case.options.pop(k) for k in list(case.options) if k.startswith(("re", "go", "ze"))}
-    own = {k: flags.pop(k) for k in ("recurrent_activation", "reset_after") if k in flags}
-    cell = getattr(layers, f"{case.kind}Cell")(case.units, **case.options, **own)
+    flags = {
+        k: case.options.pop(k) for k in list(case.options) if k.startswith(("ret", "go", "ze"))
+    }
+    cell = getattr(layers, f"{case.kind}Cell")(case.units, **case.options)
     outputs, slopes, weights = ours(whole, case, seed)
     wanted, theirs, _ = ours(layers.RNN(cell, **flags), case, seed, weights)
     close(outputs, wanted, case)
@@ -194,6 +198,15 @@ def test_cells_of_ones_own() -> None:
     np.testing.assert_allclose(both[0, -1, 2], sums[0, -1])
     with pytest.raises(ArgumentError, match="state_size"):
         layers.RNN(layers.Dense(3))
+    going = layers.RNN(Two(2), stateful=True)
+    going(x[:, :2])
+    assert going.states[0].numpy().item() == 3.0  # it began with 1
+    going(x[:, :1], initial_state=[np.full((1, 1), 7.0), np.zeros((1, 2))])
+    assert going.states[0].numpy().item() == 8.0
+    lost = Minimal(2)
+    lost.state_size = [2, 2]
+    with pytest.raises(ArgumentError, match="returned 1 states, but was given 2"):
+        layers.RNN(lost)(x)
 
 
 # Edges.
@@ -405,6 +418,20 @@ def test_states_go_on_in_evaluate_and_predict() -> None:
     new = characters()
     run = new.fit(x, y, 4, verbose=0, shuffle=False, validation_data=(x, y))
     assert "val_loss" in run.history  # in batches of 4 too
+
+
+def test_looks_at_a_network_leave_its_states_alone() -> None:
+    x, y = stream(8)
+    model = characters()
+    assert cr.tuning.check_initialization(model, x, y).rows and not model.carried()
+    model.fit(x, y, 4, verbose=0, shuffle=False)
+    held = [v.numpy() for v in model.carried()]
+    cr.tuning.check_initialization(model, x, y)
+    for a, b in zip(model.carried(), held, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b)
+    assert any(a.any() for a in held)
+    model.reset_state()
+    assert not any(v.numpy().any() for v in model.carried())
 
 
 def test_states_are_kept_in_checkpoints(tmp_path: Any) -> None:

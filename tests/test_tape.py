@@ -433,3 +433,18 @@ def test_looking_at_outputs_computes_what_is_to_be_stored() -> None:
     whole.build((1, 15, 2))
     whole.set_weights(layer.get_weights()[:3])
     np.testing.assert_allclose(last, whole(np.tile(x, (1, 5, 1))).numpy(), rtol=1e-5)
+
+
+def test_layers_behind_operations_keep_what_they_store() -> None:
+    layer = layers.BatchNormalization(momentum=0.5)
+    state = layers.GRU(2, stateful=True)
+    for _ in range(2):
+        x = ops.add(np.full((4, 3), 2.0, "float32"), 1.0)
+        layer(x, training=True)
+        state(ops.reshape(x, (2, 2, 3)))
+    np.testing.assert_allclose(layer.moving_mean.numpy(), 3.0 * (1 - 0.5**2))
+    whole = layers.GRU(2)
+    whole.build_for((None, 4, 3))
+    whole.set_weights(state.get_weights())
+    wanted = whole(np.full((2, 4, 3), 3.0)).numpy()
+    np.testing.assert_allclose(state.states[0].numpy(), wanted, atol=1e-6)

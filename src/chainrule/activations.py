@@ -23,13 +23,15 @@ def linear(x: Like) -> Value:
 def relu(
     x: Like, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Value:
-    """``max(x, 0)``; in general x from `threshold` up to `max_value`, sloped below."""
+    """``max(x, 0)``; in general x above `threshold`, at most `max_value`, and sloped elsewhere."""
     x = ops.as_value(x)
-    if negative_slope == 0.0 and max_value is None and threshold == 0.0:
-        return ops.relu(x)
-    below = ops.multiply(ops.subtract(x, threshold), negative_slope)
+    if negative_slope == 0.0 and threshold == 0.0:
+        return ops.relu(x) if max_value is None else ops.minimum(ops.relu(x), max_value)
     above = x if max_value is None else ops.minimum(x, max_value)
-    return ops.where(ops.greater_equal(x, threshold) if threshold else x > 0, above, below)
+    if negative_slope == 0.0:  # not 0 * x, which is NaN far below
+        return ops.where(ops.less_equal(x, threshold), 0.0, above)
+    below = ops.multiply(ops.subtract(x, threshold), negative_slope)
+    return ops.where(ops.greater(x, threshold), above, below)
 
 
 def leaky_relu(x: Like, negative_slope: float = 0.2) -> Value:

@@ -150,7 +150,7 @@ def _check_lengths(arrays: Mapping[str, Array], source: str) -> None:
         told = ", ".join(f"{name} has {n}" for name, n in lengths.items())
         shapes = "\n".join(f"  {name:<7}: {list(a.shape)}" for name, a in arrays.items())
         raise DataError(f"{source} needs one row a sample in each array, but {told}.\n{shapes}")
-    if not next(iter(arrays.values())).size:
+    if not next(iter(lengths.values())):  # samples without steps are samples
         raise DataError(f"x is empty: {source} needs at least one sample.")
 
 

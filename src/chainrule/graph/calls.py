@@ -143,15 +143,15 @@ class _Traced:
             describe(node)
 
 
-def at_hand(*values: Value) -> bool:
+def at_hand(*values: Value, made: bool = False) -> bool:
     """Return whether a call with these stands in a loop written by hand: nothing is being traced,
-    and they are arrays or came of such calls."""
+    and they are arrays or came of such calls; with `made`, or of operations."""
     if not scope.idle():
         return False
     for v in values:
-        if v.constant is None and (v.node is None or not isinstance(v.node.op, Function)):
+        if v.constant is None and (v.node is None or not (made or isinstance(v.node.op, Function))):
             return False
-        if v.mask is not None and not at_hand(v.mask):
+        if v.mask is not None and not at_hand(v.mask, made=made):
             return False
     return True
 

@@ -14,8 +14,11 @@ import numpy as np
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, FileError, ShapeError, closest
 from chainrule.graph import Variable
-from chainrule.layers import Dense, DepthwiseConv1D, DepthwiseConv2D, Layer
+from chainrule.interop.torch_recurrent import RecurrentPart, is_recurrent, split
+from chainrule.layers import Dense, DepthwiseConv1D, DepthwiseConv2D, Layer, PReLU
 from chainrule.layers.conv_base import _Convolving
+from chainrule.layers.recurrent_cell import _Cell
+from chainrule.layers.recurrent_fused import _Fused
 from chainrule.models import container
 
 __all__ = ["load_state_dict", "to_state_dict"]
@@ -26,6 +29,7 @@ _THEIRS = {
     "embeddings": "weight",
     "gamma": "weight",
     "scale": "weight",
+    "alpha": "weight",
     "beta": "bias",
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
@@ -54,7 +58,10 @@ class _Part:
 
     def theirs(self, name: str, array: Any) -> Any:
         """Return a weight with its axes as PyTorch has them: the outputs' first, then the inputs'
-        (of a transposed convolution the other way round), then those of space."""
+        (of a transposed convolution the other way round), then those of space; a slope a channel
+        as a vector."""
+        if isinstance(self.layer, PReLU):
+            return array.reshape(-1)
         if name != "weight" or not isinstance(self.layer, Dense | _Convolving):
             return array
         places = range(array.ndim - 2)
@@ -66,6 +73,8 @@ class _Part:
     def ours(self, name: str, array: Any) -> Any:
         """Return a weight of PyTorch's with its axes as they are here."""
         shape = self.weights()[name].shape
+        if isinstance(self.layer, PReLU):
+            return array.reshape(shape)
         if name != "weight" or not isinstance(self.layer, Dense | _Convolving):
             return array
         return array.transpose(*range(2, array.ndim), 1, 0).reshape(shape)
@@ -75,15 +84,32 @@ class _Part:
         named = self.weights().items()
         return {n: self.theirs(n, np.broadcast_to(0, v.shape)).shape for n, v in named}
 
+    def state(self) -> dict[str, Any]:
+        """Return the weights as PyTorch has them, by their names."""
+        return {n: self.theirs(n, v.numpy()) for n, v in self.weights().items()}
+
+    def taken(self, arrays: Mapping[str, Any]) -> list[tuple[Variable, Any]]:
+        """Return the variables with what PyTorch's weights are here."""
+        return [(v, self.ours(n, arrays[n])) for n, v in self.weights().items()]
+
+    def placed(self, module: str, name: str) -> str:
+        """Return the name of a weight of the module."""
+        return _joined(module, name)
+
+
+_Parts = Mapping[str, _Part | RecurrentPart]
+
 
 def load_state_dict(model: Layer, source: _Source, names: Mapping[str, str] | None = None) -> None:
     """Put the weights of a PyTorch `state_dict` into a model of the same layers.
 
     The weights of a `Linear` and of convolutions have their axes put into our order; `weight` and
     `bias` of a normalization become gamma and beta, `running_mean` and `running_var` the moving
-    mean and variance. Mind the settings that are not in a state_dict: PyTorch's epsilon is 1e-5,
-    Keras's and ours 1e-3. And mind a `Linear` behind a `Flatten` of images: there PyTorch counts
-    channels first, so put a ``Permute((3, 1, 2))`` in front of our `Flatten`.
+    mean and variance. Each layer and direction of an `LSTM`, `GRU` or `RNN` is a module of its own,
+    ``lstm.l1`` or ``lstm.l0_reverse``, or ``lstm`` where it has one. Mind the settings that are not
+    in a state_dict: PyTorch's epsilon is 1e-5, Keras's and ours 1e-3. And mind a `Linear` behind a
+    `Flatten` of images: there PyTorch counts channels first, so put a ``Permute((3, 1, 2))`` in
+    front of our `Flatten`.
 
     Parameters
     ----------
@@ -120,6 +146,7 @@ def load_state_dict(model: Layer, source: _Source, names: Mapping[str, str] | No
     [[3.0, 3.0]]
     """
     arrays, ordered = _arrays(source)
+    arrays = split(arrays)
     modules = _modules(arrays)
     parts = {part.name: part for part in _parts(model)}
     pairs = _matched(modules, parts, ordered) if names is None else _named(names, modules, parts)
@@ -167,9 +194,8 @@ def to_state_dict(model: Layer, names: Mapping[str, str] | None = None) -> dict[
     state: dict[str, Array] = {}
     for module, name in chosen.items():
         part = parts[name]
-        for own, variable in part.weights().items():
-            array = part.theirs(own, variable.numpy())
-            state[_joined(module, own)] = np.ascontiguousarray(array)
+        for own, array in part.state().items():
+            state[part.placed(module, own)] = np.ascontiguousarray(array)
         if "running_mean" in part.weights():
             state[_joined(module, _COUNT)] = np.array(0, np.int64)
     return state
@@ -179,7 +205,7 @@ def _joined(module: str, name: str) -> str:
     return f"{module}.{name}" if module else name
 
 
-def _parts(model: Layer) -> Iterator[_Part]:
+def _parts(model: Layer) -> Iterator[_Part | RecurrentPart]:
     """Yield the layers that have weights of their own, each once, in the order of the model."""
     met: set[int] = set()
     waiting = [(model.name, model)]
@@ -188,8 +214,15 @@ def _parts(model: Layer) -> Iterator[_Part]:
         if id(layer) in met:
             continue
         met.add(id(layer))
+        if isinstance(layer, _Fused) and is_recurrent(layer.cell):
+            if layer.cell._own:
+                yield RecurrentPart(name, layer.cell)
+            continue
         if layer._own:
-            yield _Part(name, layer)
+            if isinstance(layer, _Cell) and is_recurrent(layer):
+                yield RecurrentPart(name, layer, whole=False)
+            else:
+                yield _Part(name, layer)
         prefix = "" if layer is model else f"{name}."
         waiting += [(f"{prefix}{inner.name}", inner) for inner in layer.sublayers()[::-1]]
 
@@ -236,7 +269,7 @@ def _modules(arrays: Mapping[str, Any]) -> dict[str, _Shapes]:
 
 
 def _named(
-    names: Mapping[str, str], modules: Mapping[str, _Shapes], parts: Mapping[str, _Part]
+    names: Mapping[str, str], modules: Mapping[str, _Shapes], parts: _Parts
 ) -> dict[str, str]:
     _check_names("module", names, modules)
     _check_names("layer", names.values(), parts)
@@ -256,9 +289,7 @@ def _check_names(what: str, given: Any, known: Mapping[str, Any]) -> None:
             )
 
 
-def _matched(
-    modules: Mapping[str, _Shapes], parts: Mapping[str, _Part], ordered: bool
-) -> dict[str, str]:
+def _matched(modules: Mapping[str, _Shapes], parts: _Parts, ordered: bool) -> dict[str, str]:
     """Return which module is which layer: by name, else by shape, else by order."""
     if set(modules) == set(parts):
         return {name: name for name in parts}
@@ -295,7 +326,7 @@ def _in_order(names: list[str], ordered: bool) -> Sequence[str] | None:
     return sorted(names, key=lambda name: [int(n) for n in re.findall(r"\d+", name)])
 
 
-def _sides(modules: Mapping[str, _Shapes], parts: Mapping[str, _Part]) -> str:
+def _sides(modules: Mapping[str, _Shapes], parts: _Parts) -> str:
     def told(shapes: _Shapes) -> str:
         return ", ".join(f"{name} {list(shape)}" for name, shape in sorted(shapes.items()))
 
@@ -307,7 +338,7 @@ def _sides(modules: Mapping[str, _Shapes], parts: Mapping[str, _Part]) -> str:
 
 
 def _checked(
-    module: str, shapes: _Shapes, part: _Part, arrays: Mapping[str, Any]
+    module: str, shapes: _Shapes, part: _Part | RecurrentPart, arrays: Mapping[str, Any]
 ) -> list[tuple[Variable, Any]]:
     """Return the variables of a layer with the arrays for them, once they fit."""
     if shapes != part.shapes():
@@ -315,8 +346,4 @@ def _checked(
             f"the weights of {module!r} do not fit {part.layer.label}\n"
             f"{_sides({module: shapes}, {part.name: part})}"
         )
-    found = []
-    for name, variable in part.weights().items():
-        array = arrays[_joined(module, name)]
-        found.append((variable, part.ours(name, array)))
-    return found
+    return part.taken({name: arrays[_joined(module, name)] for name in shapes})

@@ -9,6 +9,7 @@ from inspect import signature
 from typing import Any
 
 from chainrule.errors import unknown_name
+from chainrule.layers.activation_layers import ELU, Identity, LeakyReLU, PReLU, ReLU
 from chainrule.layers.attention import AdditiveAttention, Attention
 from chainrule.layers.augment import MixUp
 from chainrule.layers.augment_color import RandomBrightness, RandomContrast
@@ -46,6 +47,7 @@ from chainrule.layers.conv import (
     Convolution3D,
 )
 from chainrule.layers.conv_depthwise import DepthwiseConv1D, DepthwiseConv2D
+from chainrule.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from chainrule.layers.conv_separable import (
     SeparableConv1D,
     SeparableConv2D,
@@ -169,6 +171,7 @@ from chainrule.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 from chainrule.named import customs, registered_name
 
 __all__ = [
+    "ELU",
     "GRU",
     "LSTM",
     "RNN",
@@ -203,6 +206,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
@@ -240,6 +246,7 @@ __all__ = [
     "GroupNormalization",
     "GroupQueryAttention",
     "Hashing",
+    "Identity",
     "Input",
     "InputLayer",
     "IntegerLookup",
@@ -247,6 +254,7 @@ __all__ = [
     "Lambda",
     "Layer",
     "LayerNormalization",
+    "LeakyReLU",
     "Masking",
     "MaxPool1D",
     "MaxPool2D",
@@ -263,6 +271,7 @@ __all__ = [
     "Multiply",
     "Normalization",
     "Operation",
+    "PReLU",
     "Permute",
     "RMSNormalization",
     "RandomBrightness",
@@ -284,6 +293,7 @@ __all__ = [
     "RandomTimeShift",
     "RandomTranslation",
     "RandomZoom",
+    "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",

@@ -95,7 +95,7 @@ def run(layer: Layer, arguments: tuple[Any, ...], training: bool) -> Any:
     and what in them is no value) as they do for one value.
     """
     values = [x for x in leaves(arguments) if isinstance(x, Value)]
-    calls = _calls(layer, arguments) if values and at_hand(*values) else None
+    calls = _calls(layer, arguments) if values and at_hand(*values, made=True) else None
     if calls is None:
         first, more, named = arguments
         return layer._called(first, training, more, named)

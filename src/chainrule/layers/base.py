@@ -188,7 +188,7 @@ class Layer(Weighted):
         if not self.built:
             self.build_for(arguments.shapes_of(inputs))
         chosen = scope.training() if training is None else training
-        if isinstance(inputs, Value) and at_hand(inputs):
+        if isinstance(inputs, Value) and at_hand(inputs, made=True):
             call = partial(self._called, training=chosen)
             return self._calls.run(call, (inputs,), chosen, (given, training))
         return arguments.run(self, (inputs, (), {}), chosen)

@@ -185,13 +185,6 @@ class Bidirectional(Layer):
             masks += [None] * (2 * len(self.forward_layer.state_size))
         return masks if len(masks) > 1 else mask
 
-    def reset_state(self) -> None:
-        """Begin the next batch with zeros."""
-        self.forward_layer.reset_state()
-        self.backward_layer.reset_state()
-
-    reset_states = reset_state
-
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the outputs, with `return_state` in a list with the states'."""
         self.build_for(input_shape)

@@ -90,8 +90,9 @@ class Dense(Layer):
     def build(self, input_shape: Shape) -> None:
         """Make the kernel and the bias."""
         width = input_shape[-1] if len(input_shape) > 1 else None
-        if width is None:
-            what = "of known size, but a sample has" if input_shape[1:] else "but a sample has"
+        if not width:
+            size = "of size 1 or more" if width == 0 else "of known size"
+            what = f"{size}, but a sample has" if input_shape[1:] else "but a sample has"
             raise ShapeError(f"the inputs must have an axis of features {what} {input_shape[1:]}")
         self.kernel = self.add_weight(
             (width, self.units),
@@ -131,12 +132,13 @@ class Dense(Layer):
         axes = ["n", *(f"a{i}" for i in range(1, x.ndim - 1)), "k"]
         named = ", ".join(f"{a}={n}" for a, n in zip(axes, x.shape, strict=True))
         where = f"   {x.name}" if x.name and x.constant is None else ""
+        other = f", or build the model with Input(({x.shape[-1]},))" if x.shape[-1] else ""
         raise ShapeError(
             f"axis `k` is {x.shape[-1]} in x but {k} in the kernel.\n"
             f"  x      : [{named}]{where}\n"
             f"  kernel : [k={k}, m={m}]   {self.kernel.name!r}\n"
             f"  fix    : the layer was built for inputs of {k} features; "
-            f"pass x with shape (n, {k}), or build the model with Input(({x.shape[-1]},))"
+            f"pass x with shape (n, {k}){other}"
         )
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from chainrule import ops
-from chainrule.errors import ShapeError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value, Variable, scope
 from chainrule.graph.symbol import filled, leaves
 from chainrule.layers.base import Layer, Shape
@@ -163,19 +163,37 @@ class RNN(Layer):
         with ExitStack() as stack:
             for cell in _dropping(self.cell):
                 stack.enter_context(cell.steps())
+            x = self._all_at_once(x, training)
             for i in reversed(steps) if self.go_backwards else steps:
                 column = None if counts is None else counts[:, i]
                 y, states = self._step(x[:, i], states, column, y, training)
                 found[i] = y
         if self.return_sequences:
             return self._stacked(x, found, t), states
-        nothing = ops.zeros((x.shape[0], self.output_size), self.dtype)
-        return nothing if y is None else y, states
+        if y is None:
+            y = ops.zeros(self._shapes(x.shape[0])[0], self.dtype)
+        return y, states
+
+    def _all_at_once(self, x: Value, training: bool) -> Value:
+        """Return what of the work on the inputs is not done step by step; `_advanced` is given a
+        step of it."""
+        return x
+
+    def _advanced(self, x: Value, states: list[Any], training: bool) -> tuple[Value, list[Any]]:
+        """Return output and states after a step."""
+        return stepped(self.cell, x, states, training)
+
+    def _shapes(self, n: int | None) -> list[Any]:
+        """Return the shape of an output, and of each state, in its list where there are such."""
+        sizes = self.state_size
+        states = filled(sizes, ((n, size) for size in leaves(sizes)))
+        return [(n, self.output_size), *states]
 
     def _stacked(self, x: Value, found: dict[int, Value], t: int) -> Value:
         if found and len(found) == t:
             return ops.stack([found[i] for i in sorted(found)], axis=1)
-        return ops.zeros((x.shape[0], t, self.output_size), self.dtype)
+        n, *rest = self._shapes(x.shape[0])[0]
+        return ops.zeros((n, t, *rest), self.dtype)
 
     def _step(
         self,
@@ -186,7 +204,12 @@ class RNN(Layer):
         training: bool,
     ) -> tuple[Value, list[Any]]:
         """Return output and states after a step, those before it where it does not count."""
-        y, new = stepped(self.cell, x, states, training)
+        y, new = self._advanced(x, states, training)
+        if len([*leaves(new)]) != len([*leaves(states)]):
+            raise ArgumentError(
+                f"the cell returned {len([*leaves(new)])} states, but was given "
+                f"{len([*leaves(states)])}: as many as its state_size says"
+            )
         if counts is None:
             return y, new
         # The output before is the first state, of stacked cells that of the highest.
@@ -194,7 +217,8 @@ class RNN(Layer):
         old: Value = next(iter(leaves(last)))
         if old.shape != y.shape:
             old = ops.zeros(y.shape, y.dtype) if before is None else before
-        held = (ops.where(over(counts, a), a, b) for a, b in zip(leaves(new), leaves(states)))  # noqa: B905
+        pairs = zip(leaves(new), leaves(states), strict=True)
+        held = (ops.where(over(counts, a), a, b) for a, b in pairs)
         return ops.where(over(counts, y), y, old), filled(new, held)
 
     # States.
@@ -206,28 +230,29 @@ class RNN(Layer):
 
     def _first(self, initial_state: Any, n: int) -> list[Any]:
         """Return the states before the first step."""
+        usual = self._carried_on(n) if self.stateful else self.get_initial_state(n)
         if initial_state is None:
-            return self._carried_on(n) if self.stateful else self.get_initial_state(n)
+            return usual
         given = initial_state if isinstance(initial_state, list | tuple) else [initial_state]
-        wanted = list(leaves(self.state_size))
+        wanted = [tuple(s.shape) for s in leaves(usual)]
         states = [ops.cast(s, self.dtype) for s in leaves(given)]
-        if [tuple(s.shape) for s in states] != [(n, size) for size in wanted]:
+        if [tuple(s.shape) for s in states] != wanted:
             raise ShapeError(
                 f"initial_state has the shapes {[list(s.shape) for s in states]}; "
-                f"expected {[[n, size] for size in wanted]}"
+                f"expected {[*map(list, wanted)]}"
             )
-        found: list[Any] = filled(self.state_size, iter(states))
+        found: list[Any] = filled(usual, iter(states))
         return found
 
     def _carried_on(self, n: int) -> list[Any]:
         """Return the states that the batch before ended with."""
-        zeros = self.get_initial_state(n)
+        first = self.get_initial_state(n)
         if scope.probing():
-            return zeros
+            return first
         if self.states is None:
             with scope.apart():
-                held = (self._variable(z.shape, i) for i, z in enumerate(leaves(zeros)))
-                self.states = filled(zeros, held)
+                held = (self._variable(s, i) for i, s in enumerate(leaves(first)))
+                self.states = filled(first, held)
         sizes = {v.shape[0] for v in leaves(self.states)}
         if sizes != {n}:
             raise ShapeError(
@@ -238,9 +263,9 @@ class RNN(Layer):
         found: list[Any] = filled(self.states, (scope.current(v) for v in leaves(self.states)))
         return found
 
-    def _variable(self, shape: Any, number: int) -> Variable:
-        zeros = ops.zeros(shape, self.dtype).numpy()
-        return Variable(zeros, name=f"{self.name}.state_{number}", trainable=False)
+    def _variable(self, state: Any, number: int) -> Variable:
+        first = ops.cast(state, self.dtype).numpy()
+        return Variable(first, name=f"{self.name}.state_{number}", trainable=False)
 
     def _store(self, states: list[Any]) -> None:
         if self.stateful and self.states is not None and not scope.probing():
@@ -254,13 +279,6 @@ class RNN(Layer):
     def carried(self) -> list[Variable]:
         """Return the states that go on from batch to batch."""
         return [*super().carried(), *leaves(self.states or [])]
-
-    def reset_state(self) -> None:
-        """Begin the next batch with zeros."""
-        for variable in self.carried():
-            variable.assign(variable.numpy() * 0)
-
-    reset_states = reset_state
 
     def forget_state(self) -> None:
         """Begin the next batch with zeros, whatever its size."""
@@ -278,11 +296,9 @@ class RNN(Layer):
         check_sequences(input_shape)
         self.build_for(input_shape)
         n, t = input_shape[:2]
-        y = (n, t, self.output_size) if self.return_sequences else (n, self.output_size)
-        if not self.return_state:
-            return y
-        sizes = self.state_size
-        return [y, *filled(sizes, ((n, size) for size in leaves(sizes)))]
+        y, *states = self._shapes(n)
+        y = (n, t, *y[1:]) if self.return_sequences else y
+        return [y, *states] if self.return_state else y
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again."""
@@ -304,6 +320,26 @@ class RNN(Layer):
         if isinstance(config.get("cell"), Mapping):
             config = {**config, "cell": deserialize(config["cell"], custom_objects)}
         return cls(**config)
+
+
+@contextmanager
+def states_aside(layer: Layer) -> Iterator[None]:
+    """Let batches of any size begin with zeros inside; afterwards all states are what they were."""
+    held = [(one, one.states) for one in _recurrent(layer)]
+    for one, _ in held:
+        one.states = None
+    try:
+        yield
+    finally:
+        for one, states in held:
+            one.states = states
+
+
+def _recurrent(layer: Layer) -> Iterator[RNN]:
+    if isinstance(layer, RNN):
+        yield layer
+    for inner in layer.sublayers():
+        yield from _recurrent(inner)
 
 
 def _dropping(cell: Any) -> Iterator[_Cell]:

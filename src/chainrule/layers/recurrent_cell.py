@@ -90,21 +90,26 @@ class _Cell(_Random):
         made: Callable[..., Any] = self.bias_initializer
         return made
 
-    def build(self, input_shape: Shape) -> None:
-        """Make the kernels of the inputs and of the state, and the bias."""
+    def kernel_shapes(self, input_shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the shapes of the kernel of the inputs and of that of the state."""
         width = input_shape[-1] if len(input_shape) == 2 else None
         if width is None:
             raise ShapeError(f"a step must have the shape [n, k], not {list(input_shape)}")
         columns = self.gates * self.units
+        return (width, columns), (self.units, columns)
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the kernels of the inputs and of the state, and the bias."""
+        of_inputs, of_state = self.kernel_shapes(input_shape)
         self.kernel = self.add_weight(
-            (width, columns),
+            of_inputs,
             self.kernel_initializer,
             name="kernel",
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
         self.recurrent_kernel = self.add_weight(
-            (self.units, columns),
+            of_state,
             self.recurrent_initializer,
             name="recurrent_kernel",
             regularizer=self.recurrent_regularizer,

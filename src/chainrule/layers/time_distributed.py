@@ -53,6 +53,7 @@ class TimeDistributed(Layer):
         if not isinstance(layer, Layer):
             raise ArgumentError(f"TimeDistributed takes a layer, not {layer!r}")
         self.layer = layer
+        self.input_dtype = layer.input_dtype
 
     def detail(self) -> str:
         """Return what is at every step."""

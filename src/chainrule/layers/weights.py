@@ -171,6 +171,24 @@ class Weighted(Watched):
         layers inside: that of `stateful` recurrent layers."""
         return [v for layer in self.sublayers() for v in layer.carried()]
 
+    def reset_state(self) -> None:
+        """Have states that go on from batch to batch, also of the layers inside, begin with zeros.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from chainrule.layers import GRU
+        >>> layer = GRU(2, stateful=True)
+        >>> first, second = layer(np.ones((1, 3, 1))).numpy(), layer(np.ones((1, 3, 1))).numpy()
+        >>> layer.reset_state()
+        >>> bool((layer(np.ones((1, 3, 1))).numpy() == first).all()), bool((second == first).all())
+        (True, False)
+        """
+        for variable in self.carried():
+            variable.assign(np.zeros(variable.shape))
+
+    reset_states = reset_state
+
     def count_params(self) -> int:
         """Return the number of elements of all weights.
 

@@ -330,8 +330,11 @@ class MeanMetric(MeanOfValues):
 def weighted_sums(values: Value, sample_weight: Any) -> tuple[Value, Value | float]:
     """Return ``sum_n weight[n] * value[n]`` and ``sum_n weight[n]``, after means over other axes.
 
-    As in Keras, weights of rank r weigh the means of the values over the axes from r on.
+    As in Keras, weights of rank r weigh the means of the values over the axes from r on. Samples
+    without steps weigh nothing.
     """
+    if 0 in values.shape[1:]:
+        return ops.sum(values), 0.0
     if sample_weight is None:
         return ops.sum(_by_sample(values)), float(values.shape[0]) if values.ndim else 1.0
     weight = ops.cast(sample_weight, "float64")

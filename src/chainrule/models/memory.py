@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.data.batches import key
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, NotBuiltError
 from chainrule.executors import native
 from chainrule.graph import Spec, Variable
 from chainrule.losses import Loss
@@ -122,7 +122,8 @@ def _layout(model: Model, trainer: Trainer, batch_size: int) -> Layout:
     """Return the layout of a shuffled `fit` over floats, with the targets that the loss takes, or
     of `predict`."""
     kind = model.input_dtype or model.dtype
-    xs = model.input_specs() or [Spec(_sizes(s), kind) for s in _shapes(model.step_shape())]
+    given = [Spec(_sizes(s), kind) for s in _shapes(model.step_shape())]
+    xs = model.input_specs() or given
     if trainer.optimizer is None:
         more = tuple((key("x", i), spec) for i, spec in enumerate(xs) if i)
         return Layout("predict", batch_size, xs[0], more=more)
@@ -151,6 +152,11 @@ def _shapes(form: Any) -> list[tuple[int | None, ...]]:
 
 
 def _sizes(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    if None in shape[1:]:
+        raise NotBuiltError(
+            f"what a step takes depends on the length of its samples, which is open: {shape}\n"
+            "  fix: ask a model that was made for one length, Input((length, ...))"
+        )
     return tuple(n or 0 for n in shape[1:])
 
 

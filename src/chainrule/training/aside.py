@@ -14,6 +14,7 @@ from chainrule.data.batches import Batches, Order, permutation
 from chainrule.errors import ArgumentError, NotBuiltError
 from chainrule.executors import native
 from chainrule.graph import Value, Variable
+from chainrule.layers.recurrent import states_aside
 from chainrule.optimizers import LBFGS
 from chainrule.optimizers.base import Schedule
 from chainrule.plan import make_plan
@@ -42,9 +43,8 @@ def aside(trainer: Trainer, schedule: Schedule | None = None) -> Iterator[Traine
             "LBFGS works on all samples at once and finds the length of its steps itself: "
             "there is no rate and no batch size to choose"
         )
-    model = trainer.model
-    held = [(v, v.numpy()) for v in [*model.variables, *model.carried(), trainer.key]]
-    with trainer.optimizer.lent(schedule):
+    held = [(v, v.numpy()) for v in [*trainer.model.variables, trainer.key]]
+    with trainer.optimizer.lent(schedule), states_aside(trainer.model):
         try:
             yield without_metrics(trainer)
         finally:

@@ -14,6 +14,7 @@ from chainrule.data.batches import Batches, Order
 from chainrule.dtypes import Array, is_float
 from chainrule.errors import ChainruleError, InitializationWarning
 from chainrule.graph import Node, Value, Variable, gradient, ordered
+from chainrule.layers.recurrent import states_aside
 from chainrule.optimizers import Optimizer
 from chainrule.training.aside import load, loss_of, without_metrics
 from chainrule.training.own_step import overridden
@@ -176,7 +177,8 @@ def _signals(trainer: Trainer, batches: Batches, rows: Order, room: int | None) 
     lent = without_metrics(trainer)
     watcher = lent.optimizer = Watcher()
     layout = layout_of("train", len(rows), batches, gathered=True)
-    traced = trace(lent, layout)
+    with states_aside(trainer.model):
+        traced = trace(lent, layout)
     traced.assigns = []
     loss = loss_of(traced)
     exits = exits_of(loss, len(rows))
@@ -184,7 +186,8 @@ def _signals(trainer: Trainer, batches: Batches, rows: Order, room: int | None) 
     if room is not None and (fewer := _fitting(outputs, len(rows), room)) < len(rows):
         return _signals(trainer, batches, rows[rows_of(len(rows), fewer)], None)
     errors = gradient(loss, outputs)
-    kernels = [(g, v) for g, v in watcher.seen if v.ndim > 1]
+    # A gated recurrent unit's bias has two axes.
+    kernels = [(g, v) for g, v in watcher.seen if v.ndim > 1 and not v.name.endswith(".bias")]
     step = load(layout, traced, [*outputs, *errors, *(g for g, _ in kernels)])
     step.run(batches, 0, 1, rows)
     found = [step.program.output(i) for i in range(2 * len(outputs) + len(kernels))]
@@ -256,4 +259,4 @@ def activation_of(value: Value) -> str:
 def spread(values: Array) -> float:
     """Return the standard deviation over the rows, in the quadratic mean over all else."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.sqrt(values.astype(np.float64).var(axis=0).mean()))
+        return float(np.sqrt(values.astype(np.float64).var(axis=0).mean())) if values.size else 0.0

@@ -103,6 +103,8 @@ class Step:
         stride = self.layout.batch * array.itemsize
         for n in array.shape[1:]:
             stride *= n
+        # Rows without elements are the same for each step.
+        array = array if stride else array[: self.layout.batch]
         self.program.bind(self.feeds[name], array, stride)
 
     def _named(self, batches: Batches) -> list[tuple[str, Array]]:
@@ -114,7 +116,7 @@ class Step:
         """Let the next run write the outputs of its batches from row `first` on."""
         for i, array in enumerate(outputs):
             batch = array[first : first + self.layout.batch]
-            part = array[first : first + steps * self.layout.batch]
+            part = array[first : first + steps * self.layout.batch] if batch.nbytes else batch
             self.program.bind_output(i, part, batch.nbytes)
 
     def release(self) -> None:
