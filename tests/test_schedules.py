@@ -210,7 +210,11 @@ def test_step_decay_is_that_of_torch():
     np.testing.assert_allclose(numbers(schedules.StepDecay(0.3, 49, 0.5)), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("case", [*CASES, ("user", (), {}, lambda t: 0.5 / (1 + t))], ids=lambda case: f"{case[0]}{case[1]}")
+@pytest.mark.parametrize(
+    "case",
+    [*CASES, ("user", (), {}, lambda t: 0.5 / (1 + t))],
+    ids=lambda case: f"{case[0]}{case[1]}",
+)
 def test_any_schedule_can_be_warmed_up(case):
     name, arguments, options, formula = case
     after = lambda t: 0.5 / (t + 1.0)  # noqa: E731
