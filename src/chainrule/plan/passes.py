@@ -20,6 +20,7 @@ from chainrule.plan.pool_passes import relu_after_pool, sum_before_spreading
 from chainrule.plan.recurrent_passes import (
     fuse_input_gradients,
     fuse_inputs,
+    join_long_products,
     split_long_products,
 )
 from chainrule.plan.rewriting import (
@@ -276,6 +277,7 @@ PASSES: tuple[Pass, ...] = (
     merge_equal,
     fuse_inputs,
     fuse_input_gradients,
+    join_long_products,
     split_long_products,
     split_dense,
     split_columns,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule.graph import Node, Value
+from chainrule.graph import Node, Value, ordered
 from chainrule.plan.rewriting import Outputs, apply, fuse, is_made_by, readers_of, rewrite
 
 # Elements of the kernel of the inputs: more would not stay in the second-level cache beside that of
@@ -77,6 +77,50 @@ def _is_to_inputs(node: Node) -> bool:
     return bool(node.attributes["transpose_w"]) and w.node is None and w.size <= _MOST
 
 
+def join_long_products(outputs: list[Value]) -> list[Value]:
+    """Make one product of ``x^T g`` and ``h^T g`` over the same steps, of inputs and states, with
+    x and h side by side: g is read once."""
+    groups: dict[Value, list[Node]] = {}
+    for node in ordered(outputs):
+        if node.op.name == "matmul" and _is_long(node) and _steps_of(node.arguments[0]) is not None:
+            groups.setdefault(node.arguments[1], []).append(node)
+    joined: dict[Node, Value] = {}
+
+    def rule(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
+        group = groups.get(node.arguments[-1], []) if node.op.name == "matmul" else []
+        if node not in group or len(group) == 1:
+            return None
+        if node not in joined:
+            joined.update(_joined(group, arguments[1]))
+        return [joined[node]]
+
+    return rewrite(outputs, rule)
+
+
+def _joined(group: Sequence[Node], g: Value) -> dict[Node, Value]:
+    """Return what each product is of the one that they make together."""
+    path = group[0].path
+    steps = [s for node in group if (s := _steps_of(node.arguments[0])) is not None]
+    whole = apply("concatenate", steps, {"axis": 2}, path)[0]
+    rows = apply("reshape", (whole,), {"shape": (g.shape[0], whole.shape[2])}, path)
+    product = apply("matmul", (*rows, g), group[0].attributes, path)
+    found, first = {}, 0
+    for node, part in zip(group, steps, strict=True):
+        last = first + part.shape[2]
+        place = {"start": (first, 0), "stop": (last, g.shape[1]), "step": (1, 1)}
+        found[node] = apply("slice", product, place, node.path)[0]
+        first = last
+    return found
+
+
+def _steps_of(rows: Value) -> Value | None:
+    """Return the sequence [n, t, k] that rows [n t, k] are, where they are one."""
+    if rows.node is None or rows.node.op.name != "reshape":
+        return None
+    whole = rows.node.arguments[0]
+    return whole if whole.ndim == 3 and whole.shape[2:] == rows.shape[1:] else None
+
+
 def split_long_products(outputs: list[Value]) -> list[Value]:
     """Cut ``x^T g`` over very many rows, as of all steps of all samples, into parts of the rows.
     Columns of g are summed before it is taken for rows: each sample's as they are made.
@@ -89,9 +133,9 @@ def split_long_products(outputs: list[Value]) -> list[Value]:
 
 
 def _in_parts(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
-    g = arguments[-1] if arguments else None
-    if g is None or g.ndim != 2 or g.size < _LONG or not _is_long(node):
+    if not _is_long(node):
         return None
+    g = arguments[-1]
     if node.op.name == "reduce_sum":
         return _by_sample(node, g)
     rows, columns = arguments[0].shape
@@ -109,16 +153,16 @@ def _in_parts(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
 
 def _by_sample(node: Node, g: Value) -> Outputs | None:
     """Return the sums over samples and steps, where the rows are those of a sequence."""
-    if g.node is None or g.node.op.name != "reshape":
-        return None
-    whole = g.node.arguments[0]
-    if whole.ndim != 3 or whole.shape[-1] != g.shape[-1]:
+    whole = _steps_of(g)
+    if whole is None:
         return None
     return apply("reduce_sum", (whole,), {"axes": (0, 1)}, node.path)
 
 
 def _is_long(node: Node) -> bool:
-    """Return whether a node sums over the rows of its last argument."""
+    """Return whether a node sums over the rows of its last argument, and these are very many."""
+    if not node.arguments or node.arguments[-1].ndim != 2 or node.arguments[-1].size < _LONG:
+        return False
     if node.op.name == "matmul":
         return bool(node.attributes["transpose_x"]) and not node.attributes["transpose_w"]
     return node.op.name == "reduce_sum" and tuple(node.attributes["axes"]) == (0,)
