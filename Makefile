@@ -27,7 +27,7 @@ train: $(PLAIN) ## train a network on handwritten digits
 	$(BIN)/chainrule train digits
 
 test: $(TEST) ## the tests, with parity against PyTorch and Keras; PYTEST_ARGS="-k name"
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(DEV) ## style and types: ruff, mypy, clang-format
 	$(BIN)/ruff check .
@@ -76,7 +76,7 @@ $(DEV): pyproject.toml $(NATIVE) | $(BIN)/python
 	@touch $(PLAIN) $@
 
 $(TEST): pyproject.toml $(NATIVE) | $(BIN)/python
-	$(INSTALL) '.[dev,audio,plot,parquet,keras-files,parity]'
+	$(INSTALL) '.[dev,audio,text,plot,parquet,keras-files,parity]'
 	@touch $(PLAIN) $(DEV) $@
 
 $(BENCH): pyproject.toml $(NATIVE) | $(BIN)/python
