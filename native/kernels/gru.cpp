@@ -28,10 +28,7 @@ struct Gru {
     const Panels<T> last = pack_panels(kernel + joint, 3 * m, false, m, 3 * m - joint, room.next);
 
     each_block(tile, [&](int64_t first, int64_t rows) {
-      copy_row(argument<T>(tile, s.shift + 3) + first * m, rows * m, h);
-      for (int64_t r = 0; r < rows; ++r) {
-        copy_row(h + r * m, m, states.row(first + r, s.first()));
-      }
+      begin_block(argument<T>(tile, s.shift + 3), first, rows, s, h, states);
       for (int64_t i = 0; i < s.count; ++i) {
         const int64_t step = s.step(i), to = s.after(step);
         const T* const used = keep.apply(h, first, rows);

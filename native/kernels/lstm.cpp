@@ -47,12 +47,8 @@ struct Lstm {
                                     room.take(panels_size<T>(m, 4 * m)));
 
     each_block(tile, [&](int64_t first, int64_t rows) {
-      copy_row(argument<T>(tile, s.shift + 2) + first * m, rows * m, h);
-      copy_row(argument<T>(tile, s.shift + 3) + first * m, rows * m, c);
-      for (int64_t r = 0; r < rows; ++r) {
-        copy_row(h + r * m, m, states.row(first + r, s.first()));
-        copy_row(c + r * m, m, cells.row(first + r, s.first()));
-      }
+      begin_block(argument<T>(tile, s.shift + 2), first, rows, s, h, states);
+      begin_block(argument<T>(tile, s.shift + 3), first, rows, s, c, cells);
       for (int64_t i = 0; i < s.count; ++i) {
         const int64_t step = s.step(i), to = s.after(step);
         if (mask.any(first, rows, step)) {
@@ -155,10 +151,7 @@ struct LstmGradient {
         if (any) multiply_panels(u, z, 4 * m, rows, back, m);
         outputs.leave(first, rows, step, z, any);
         carry_back<T>(mask, first, rows, step, m, gh, old, dh,
-                      [=](auto at, int64_t r, int64_t v, Vec<T>) {
-                        const Vec<T> b = at.load(back + r * m + v);
-                        return keep == nullptr ? b : b * at.load(keep + (first + r) * m + v);
-                      });
+                      through_products<T>(back, keep, first, m));
       }
     });
   }

@@ -22,10 +22,7 @@ struct Rnn {
     const Panels<T> u = pack_panels(argument<T>(tile, s.shift + 1), m, false, m, m, room.next);
 
     each_block(tile, [&](int64_t first, int64_t rows) {
-      copy_row(argument<T>(tile, s.shift + 2) + first * m, rows * m, h);
-      for (int64_t r = 0; r < rows; ++r) {
-        copy_row(h + r * m, m, states.row(first + r, s.first()));
-      }
+      begin_block(argument<T>(tile, s.shift + 2), first, rows, s, h, states);
       for (int64_t i = 0; i < s.count; ++i) {
         const int64_t step = s.step(i), to = s.after(step);
         if (mask.any(first, rows, step)) {
@@ -85,10 +82,7 @@ struct RnnGradient {
         if (any) multiply_panels(u, z, m, rows, back, m);
         outputs.leave(first, rows, step, z, any);
         carry_back<T>(mask, first, rows, step, m, g, s.before(step), dh,
-                      [=](auto at, int64_t r, int64_t v, Vec<T>) {
-                        const Vec<T> sum = at.load(back + r * m + v);
-                        return keep == nullptr ? sum : sum * at.load(keep + (first + r) * m + v);
-                      });
+                      through_products<T>(back, keep, first, m));
       }
     });
   }

@@ -139,6 +139,16 @@ inline void clear_row(T* to, int64_t n) noexcept {
   each_vector<T>(n, [=](auto at, int64_t i) { at.store(to + i, Vec<T>{}); });
 }
 
+// The states that a block begins with, in h and where they stand before the first step.
+template <typename T>
+inline void begin_block(const T* given, int64_t first, int64_t rows, const Sequence& s, T* h,
+                        const Steps<T>& states) noexcept {
+  copy_row(given + first * s.units, rows * s.units, h);
+  for (int64_t r = 0; r < rows; ++r) {
+    copy_row(h + r * s.units, s.units, states.row(first + r, s.first()));
+  }
+}
+
 // What the inputs add at every step: it is given, or it is the product of the inputs with a kernel.
 template <typename T>
 struct Inputs {
@@ -292,6 +302,16 @@ inline void carry_back(const Mask& mask, int64_t first, int64_t rows, int64_t st
       at.store(dh + v, (live ? back(at, r, v, old) : old) + at.load(own + v));
     });
   }
+}
+
+// What comes back through the products alone, which are rows of `back`: times `keep`, where there
+// is one.
+template <typename T>
+inline auto through_products(const T* back, const T* keep, int64_t first, int64_t units) noexcept {
+  return [=](auto at, int64_t r, int64_t v, Vec<T>) {
+    const Vec<T> sum = at.load(back + r * units + v);
+    return keep == nullptr ? sum : sum * at.load(keep + (first + r) * units + v);
+  };
 }
 
 }  // namespace chainrule::CHAINRULE_ISA
