@@ -17,6 +17,7 @@ from chainrule.cli.settings import Settings
 from chainrule.data import write_idx
 from chainrule.layers import Dense, Input
 from chainrule.models import Sequential, load_model
+from commands import accuracy, call, refused
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -27,25 +28,6 @@ ARTIFACTS = (runs.REPORT, runs.CONFUSION)
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def call(*arguments, code=0):
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert result.exit_code == code, (result.output, result.exception)
-    return result.output
-
-
-def refused(*arguments):
-    """Return what a mistake gives."""
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert result.exit_code == 2, (result.output, result.exception)
-    assert result.stderr.startswith("error: "), result.stderr
-    return result.stderr
-
-
-def accuracy(output, what):
-    (line,) = [line for line in output.splitlines() if line.startswith(f"{what} accuracy: ")]
-    return float(line.rsplit(" ", 1)[1])
 
 
 def rows(text):

@@ -6,10 +6,8 @@ import pathlib
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from chainrule.cli import runs, sound_folders, sound_networks
-from chainrule.cli.app import app
 from chainrule.cli.settings import Settings
 from chainrule.data import SoundForm
 from chainrule.data.decoding import gathered
@@ -18,6 +16,7 @@ from chainrule.errors import ArgumentError
 from chainrule.layers import Dense, Input
 from chainrule.models import Sequential, load_model
 from chainrule.utils import load_audio, save_audio
+from commands import accuracy, call, refused
 
 QUICK = ["--recipe", "fast", "--epochs", "4", "--batch-size", "8"]
 
@@ -25,25 +24,6 @@ QUICK = ["--recipe", "fast", "--epochs", "4", "--batch-size", "8"]
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def call(*arguments, code=0):
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert result.exit_code == code, (result.output, result.exception)
-    return result.output
-
-
-def refused(*arguments):
-    """Return what a mistake gives."""
-    result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert result.exit_code == 2, (result.output, result.exception)
-    assert result.stderr.startswith("error: "), result.stderr
-    return result.stderr
-
-
-def accuracy(output, what):
-    (line,) = [line for line in output.splitlines() if line.startswith(f"{what} accuracy: ")]
-    return float(line.rsplit(" ", 1)[1])
 
 
 def tone(kind, random, seconds=0.3, rate=8000):

@@ -1,0 +1,26 @@
+"""Calling the command `chainrule` as in a shell."""
+
+from __future__ import annotations
+
+from click.testing import CliRunner
+
+from chainrule.cli.app import app
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == code, (result.output, result.exception)
+    return result.output
+
+
+def refused(*arguments):
+    """Return what a mistake gives."""
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == 2, (result.output, result.exception)
+    assert result.stderr.startswith("error: "), result.stderr
+    return result.stderr
+
+
+def accuracy(output, what):
+    (line,) = [line for line in output.splitlines() if line.startswith(f"{what} accuracy: ")]
+    return float(line.rsplit(" ", 1)[1])
