@@ -14,6 +14,8 @@ from chainrule.cli.app import app
 from chainrule.cli.settings import Settings, config_defaults, config_text
 from chainrule.layers import Dense, Input
 from chainrule.models import Sequential, load_model
+from commands import accuracy, call
+from commands import refused_in_one_line as refused
 
 QUICK = ["--epochs", "40", "--patience", "10"]
 
@@ -21,21 +23,6 @@ QUICK = ["--epochs", "40", "--patience", "10"]
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def call(*arguments, code=0):
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exit_code == code, (result.output, result.exception)
-    return result.output
-
-
-def refused(*arguments):
-    """Return the one line that a mistake gives."""
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exit_code == 2, (result.output, result.exception)
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
-    return lines[0]
 
 
 def write_csv(path, header, rows, encoding="utf-8", delimiter=","):
@@ -77,11 +64,6 @@ def test_a_table_with_everything_in_it(shop):
     assert accuracy(output, "Validation") > 0.85
     for name in (runs.MODEL, runs.HISTORY, runs.CONFIG):
         assert (folder / "run" / name).exists()
-
-
-def accuracy(output, what):
-    (line,) = [line for line in output.splitlines() if line.startswith(f"{what} accuracy: ")]
-    return float(line.rsplit(" ", 1)[1])
 
 
 def test_evaluate_and_predict_take_the_raw_table(shop):

@@ -6,9 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from chainrule.cli.app import app
 from chainrule.cli.settings import Settings
 from chainrule.cli.text_networks import by_length, recipe_of
 from chainrule.cli.text_problem import are_texts, text_hint
@@ -16,6 +14,8 @@ from chainrule.datasets import movie_reviews
 from chainrule.errors import ArgumentError
 from chainrule.layers import Dense, TextVectorization
 from chainrule.models import Sequential, load_model
+from commands import call
+from commands import refused_in_one_line as refused
 
 QUICK = ["--recipe", "fast", "--patience", "40"]
 
@@ -23,21 +23,6 @@ QUICK = ["--recipe", "fast", "--patience", "40"]
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def call(*arguments, code=0, given=None):
-    result = CliRunner().invoke(app, list(arguments), input=given)
-    assert result.exit_code == code, (result.output, result.exception)
-    return result.output
-
-
-def refused(*arguments, given=None):
-    """Return the one line that a mistake gives."""
-    result = CliRunner().invoke(app, list(arguments), input=given)
-    assert result.exit_code == 2, (result.output, result.exception)
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
-    return lines[0]
 
 
 def write_csv(path, header, rows):
