@@ -155,6 +155,40 @@ def _reductions() -> list[Case]:
     return rows
 
 
+def _with_losses(*shape: int) -> Make:
+    """Numbers of all sizes, with zeros, NaN and infinities between them."""
+
+    def make(rng: Rng, dtype: str) -> list[np.ndarray]:
+        x = rng.standard_normal(shape) * 4.0 ** rng.integers(-22, 8, shape)
+        odd = rng.choice([0.0, np.nan, np.inf, -np.inf], shape)
+        return [np.where(rng.random(shape) < 0.1, odd, x).astype(dtype)]
+
+    return make
+
+
+def _surveys() -> list[Case]:
+    rows: list[Case] = []
+    shapes = ((1,), (0,), (7,), (33, 5), (3, 0), (2, 3, 4), (70, 65), (5, 7, 300), (1, 2600))
+    for i, shape in enumerate(shapes):
+        low, high = (-0.5, 0.75) if i % 2 else (-np.inf, np.inf)
+        attributes = {"low": low, "high": high, "stride": 1 + 6 * i, "probes": i % 4}
+        attributes["group"], attributes["every"] = ((1, 1), (4, 1), (8, 3))[i % 3]
+        if shape[-1] > 255:
+            attributes["stride"] = 13
+        rows.append(Case("survey", normal(shape), attributes, smooth=False, tolerance=1e-4))
+    for shape in ((40, 9), (6, 129)):
+        attributes = {"low": -1.0, "high": 1.0, "stride": 1, "probes": 1, "group": 3}
+        rows.append(Case("survey", _with_losses(*shape), attributes, False, tolerance=1e-4))
+    for shape in ((1,), (0,), (33, 5), (2, 3, 4), (1, 2600), (24, 130)):
+        attributes = {"stride": 13 if shape[-1] > 255 else 3, "probes": 2, "group": 8}
+        make = normal(shape, shape)
+        rows.append(Case("survey_change", make, attributes, smooth=False, tolerance=1e-4))
+    for n, k in ((0, 7), (1, 7), (9, 8), (700, 11)):
+        make = joined(normal((n, k)), lambda rng, _, n=n: [rng.integers(0, 256, (n, 32), np.uint8)])
+        rows.append(Case("survey_total", make, smooth=False, tolerance=1e-4))
+    return rows
+
+
 def _shapes() -> list[Case]:
     return [
         Case("reshape", normal((6, 4)), {"shape": (3, 8)}),
@@ -702,6 +736,7 @@ def _recurrent() -> list[Case]:
 
 CASES = [
     *_elementwise(), *_reductions(), *_shapes(), *_products(), *_indices(), *_classes(),
+    *_surveys(),
     *_norms(),
     *_convolutions(),
     *_pools(),

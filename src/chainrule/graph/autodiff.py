@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.dtypes import is_float
 from chainrule.errors import GraphError, ShapeError
-from chainrule.graph import scope
+from chainrule.graph import scope, trail
 from chainrule.graph.primitive import Primitive, registry
 from chainrule.graph.value import Node, Value, Variable, constant
 
@@ -94,6 +94,7 @@ def cotangents_of(
         if node in active:
             with scope.backward(node.path):
                 _propagate(node, active, cotangents, wanted)
+    trail.keep_cotangents(cotangents)
     return [cotangents.get(t) for t in targets]
 
 

@@ -92,7 +92,7 @@ def _differentiate(of: Value, sources: tuple[Value, ...]) -> _Derivative:
     leaves = () if node is None else node.leaves
     inputs = [placeholder(v.shape, v.dtype, f"array {i}") for i, v in enumerate(leaves)]
     known = dict(zip(leaves, inputs, strict=True))
-    graph = expand([of], known)[0]
+    graph = expand([of], known, own=False)[0]
     found = cotangents_of(graph, [known.get(s, s) for s in sources])
     present = [g for g in found if g is not None]
     variables = tuple(v for v in behind(present) if v.variable is not None)

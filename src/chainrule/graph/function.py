@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.dtypes import is_float
+from chainrule.graph import trail
 from chainrule.graph.autodiff import gradient, ordered
 from chainrule.graph.primitive import registry
 from chainrule.graph.scope import path
@@ -60,6 +61,7 @@ class Function:
     alias = False
     checks = False
     has_derivative = True
+    has_own_rule = False  # whether its derivative is not that of its graph
 
     def __init__(
         self,
@@ -131,17 +133,21 @@ def renewed(node: Node, arguments: Sequence[Value]) -> tuple[Value, ...]:
     return made
 
 
-def expand(outputs: Sequence[Value], known: Mapping[Value, Value] | None = None) -> list[Value]:
+def expand(
+    outputs: Sequence[Value], known: Mapping[Value, Value] | None = None, own: bool = True
+) -> list[Value]:
     """Return the outputs with the graph of each function in its place.
 
-    `known` says what stands for some values; what lies behind those is left out.
+    `known` says what stands for some values; what lies behind those is left out. Without `own`
+    functions with a derivative of their own stay, for those who differentiate the graph.
     """
     new = dict(known or {})
     for node in ordered(outputs, new):
         arguments = tuple(new.get(a, a) for a in node.arguments)
-        if isinstance(node.op, Function):
+        if isinstance(node.op, Function) and (own or not node.op.has_own_rule):
             inside = dict(zip(node.op.inputs, arguments, strict=True))
-            new.update(zip(node.outputs, expand(node.op.outputs, inside), strict=True))
+            new.update(zip(node.outputs, expand(node.op.outputs, inside, own), strict=True))
         elif arguments != node.arguments:
             new.update(zip(node.outputs, renewed(node, arguments), strict=True))
+    trail.follow(new)
     return [new.get(y, y) for y in outputs]

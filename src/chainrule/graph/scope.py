@@ -76,6 +76,16 @@ def backward(path: tuple[str, ...]) -> Iterator[None]:
 
 
 @contextmanager
+def at(path: tuple[str, ...]) -> Iterator[None]:
+    """Let the nodes made inside stand at `path`: what is another form of something made there."""
+    token = _path.set(path)
+    try:
+        yield
+    finally:
+        _path.reset(token)
+
+
+@contextmanager
 def blame(label: str) -> Iterator[None]:
     """Prefix a shape or dtype error raised inside with ``in <label>: ``, once."""
     try:

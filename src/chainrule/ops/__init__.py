@@ -21,6 +21,7 @@ from chainrule.ops import (
     recurrent,
     recurrent_layers,
     resizing,
+    survey,
     symbolic,
     update,
     warp,
@@ -66,6 +67,7 @@ from chainrule.ops.matrices import diag, diagonal, trace, tril, triu
 from chainrule.ops.orders import (
     argsort, cumprod, cumsum, diff, in_top_k, log_softmax, logsumexp, softmax, sort, top_k,
 )
+from chainrule.ops.own_gradients import custom_gradient
 from chainrule.ops.pooling import (
     adaptive_average_pool, adaptive_max_pool, average_pool, max_pool,
 )
@@ -139,6 +141,7 @@ __all__ = [
     "ctc_search",
     "cumprod",
     "cumsum",
+    "custom_gradient",
     "dense",
     "depthwise_conv",
     "diag",
@@ -276,6 +279,7 @@ __all__ = [
     "stop_gradient",
     "subtract",
     "sum",
+    "survey",
     "swapaxes",
     "swish",
     "take",

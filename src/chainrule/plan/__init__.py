@@ -1,6 +1,6 @@
 """From a graph to a program: passes, loops, memory."""
 
-from chainrule.plan.build import make_plan, optimized
+from chainrule.plan.build import Survey, make_plan, optimized
 from chainrule.plan.limit import Limit
 from chainrule.plan.plan import Call, Operand, Place, Plan, PlannedLoop, Slot
 
@@ -12,6 +12,7 @@ __all__ = [
     "Plan",
     "PlannedLoop",
     "Slot",
+    "Survey",
     "make_plan",
     "optimized",
 ]

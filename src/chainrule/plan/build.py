@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from chainrule.errors import GraphError, ShapeError
 from chainrule.graph import Node, Value, Variable
+from chainrule.graph.autodiff import behind
+from chainrule.graph.trail import following
 from chainrule.plan import tiles
 from chainrule.plan.limit import Limit, fitting
 from chainrule.plan.memory import Interval, pack
@@ -35,8 +38,23 @@ from chainrule.plan.verify import verify_graph, verify_plan
 Assign = tuple[Variable, Value]
 
 
+class Survey(Protocol):
+    """What is measured of a step without a change of it: of the values that the passes leave."""
+
+    watched: list[Value]
+
+    def measures(
+        self, now: Mapping[Value, Value], new: Mapping[Variable, Value]
+    ) -> Sequence[Value]:
+        """Return the outputs for what stands for the watched values, and for the new values of the
+        variables."""
+
+
 def make_plan(
-    outputs: Sequence[Value], assigns: Sequence[Assign] = (), most: Limit | None = None
+    outputs: Sequence[Value],
+    assigns: Sequence[Assign] = (),
+    most: Limit | None = None,
+    survey: Survey | None = None,
 ) -> Plan:
     """Return the plan that computes `outputs` and then stores each assigned value.
 
@@ -49,6 +67,8 @@ def make_plan(
     most : Limit, optional
         The bytes that the plan may take; layers are recomputed in the backward pass as far as it
         takes to keep to it.
+    survey : Survey, optional
+        What is measured of the values as they are in the plan. Its outputs come first.
 
     Raises
     ------
@@ -63,9 +83,23 @@ def make_plan(
                 f"variable {variable.name!r} is {variable.leaf.spec}; "
                 f"it cannot take a value of type {value.spec}"
             )
-    values = optimized([*outputs, *(v for _, v in assigns)])
     variables = [variable for variable, _ in assigns]
+    targets = [*outputs, *(v for _, v in assigns)]
+    if survey is None:
+        values = optimized(targets)
+    else:
+        with following(survey.watched) as now:
+            values = optimized(targets)
+        new = dict(zip(variables, values[len(outputs) :], strict=True))
+        values = [*survey.measures(_alive(now, values), new), *values]
+        verify_graph(values, "survey")
     return fitting(values, lambda staged: _planned(staged, variables), most)
+
+
+def _alive(now: Mapping[Value, Value], values: Sequence[Value]) -> dict[Value, Value]:
+    """Return what stands for values in the graph of `values`, those that are not there left out."""
+    there = behind(values)
+    return {value: stands for value, stands in now.items() if stands in there}
 
 
 def _planned(staged: Staged, variables: Sequence[Variable]) -> Plan:
@@ -268,24 +302,26 @@ class Builder:
         self._chain: dict[Value, Value] = {}
         lives: dict[Value, Interval] = {}
         for i, node in enumerate(loop.nodes):
+            taken: set[Value] = set()  # an argument's place goes to one output, read or not
             for y in node.outputs:
                 if y in self.place:
-                    heir = self._dying_argument(node, y, i, lives)
+                    heir = self._dying_argument(node, y, i, lives, taken)
                     if self.place[y].kind == "arena" and heir is not None:
                         self._place_chain(heir, self.place[y])
                         del lives[heir]
                     continue
                 last = max([i, *(self.position[n] for n, _ in self.readers.get(y, []))])
-                heir = self._dying_argument(node, y, i, lives)
+                heir = self._dying_argument(node, y, i, lives, taken)
                 if heir is None:
                     lives[y] = Interval(y, nbytes(y.spec), i, last)
                 else:
                     self._chain[y] = heir
                     lives[heir].last = last
+                    taken.add(heir)
         return list(lives.values())
 
     def _dying_argument(
-        self, node: Node, y: Value, i: int, lives: dict[Value, Interval]
+        self, node: Node, y: Value, i: int, lives: dict[Value, Interval], taken: set[Value]
     ) -> Value | None:
         if not node.op.in_place:
             return None
@@ -293,7 +329,7 @@ class Builder:
             base = root(argument, self.schedule.copies)
             head = self._chain.get(base, base)
             fits = argument.spec == y.spec and same_rows(argument, base) and tiled
-            if fits and head in lives and lives[head].last == i:
+            if fits and head in lives and lives[head].last == i and head not in taken:
                 return head
         return None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from chainrule.graph import Node, Value, ordered, registry, renewed
+from chainrule.graph.trail import follow
 
 Outputs = Sequence[Value]
 Rule = Callable[[Node, tuple[Value, ...]], Outputs | None]
@@ -24,6 +25,7 @@ def rewrite(outputs: list[Value], rule: Rule) -> list[Value]:
             replaced = renewed(node, arguments)
         if replaced is not None:
             new.update(zip(node.outputs, replaced, strict=True))
+    follow(new)
     return [new.get(y, y) for y in outputs]
 
 
