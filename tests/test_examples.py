@@ -28,9 +28,12 @@ def test_examples(name, tmp_path, monkeypatch):
     "name",
     [
         "data.md",
+        "explain.md",
         "files.md",
         "images.md",
+        "insight.md",
         "loops.md",
+        "report.md",
         "sequences.md",
         "speech.md",
         "text.md",

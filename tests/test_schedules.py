@@ -287,6 +287,12 @@ def test_rates_inside_the_native_loop_are_those_outside():
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_scaled_schedule_is_a_multiple_of_it():
+    whole = schedules.CosineDecayRestarts(0.1, 7)
+    np.testing.assert_allclose(numbers(schedules.Scaled(whole, 0.25)), 0.25 * numbers(whole))
+    assert schedules.Scaled(0.5, 0.5)(3) == 0.25
+
+
 def test_training_is_that_of_keras():
     keras = peer("keras")
     arguments = (0.05, 10, 0.5)
@@ -308,6 +314,7 @@ EVERY = [getattr(schedules, n)(*a, **o) for n, a, o, _ in CASES] + [
     schedules.OneCycle(0.1, 50, three_phase=True),
     schedules.Warmup(schedules.CosineDecayRestarts(0.1, 7), 5, 0.01),
     schedules.Warmup(0.3, 5),
+    schedules.Scaled(schedules.CosineDecayRestarts(0.1, 7), 0.25),
 ]
 
 
@@ -370,6 +377,7 @@ def test_a_schedule_of_ones_own():
         lambda: schedules.OneCycle(0.1, 1),
         lambda: schedules.OneCycle(0.1, 10, anneal_strategy="cosine"),
         lambda: schedules.OneCycle(0.1, 10, pct_start=0.6, three_phase=True),
+        lambda: schedules.Scaled(0.1, -1.0),
         lambda: schedules.Warmup(0.1, 0),
         lambda: schedules.deserialize({"class_name": "CosineDecy", "config": {}}),
         lambda: schedules.deserialize(3),

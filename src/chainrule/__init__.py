@@ -16,9 +16,9 @@ __all__ = ["Value", "Variable"]
 
 _MODULES = (
     "activations", "callbacks", "constraints", "data", "datasets", "dtypes", "errors",
-    "executors", "graph", "initializers", "interop", "layers", "losses", "metrics", "models", "ops",
-    "optimizers", "plan", "preprocessing", "regularizers", "saving", "seeding", "training",
-    "tuning", "utils",
+    "executors", "graph", "initializers", "insight", "interop", "layers", "losses", "metrics",
+    "models", "ops", "optimizers", "plan", "preprocessing", "regularizers", "saving", "seeding",
+    "training", "tuning", "utils",
 )  # fmt: skip
 _NAMES = {
     "GradientTape": "chainrule.training.tape",
@@ -26,7 +26,10 @@ _NAMES = {
     "Model": "chainrule.models",
     "Sequential": "chainrule.models",
     "load_model": "chainrule.models",
+    "check_gradients": "chainrule.insight",
     "check_initialization": "chainrule.tuning",
+    "diagnose": "chainrule.insight",
+    "explain": "chainrule.insight",
     "find_batch_size": "chainrule.tuning",
     "find_learning_rate": "chainrule.tuning",
     "ChainruleError": "chainrule.errors",
@@ -49,6 +52,9 @@ if TYPE_CHECKING:
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.executors import num_threads as num_threads
     from chainrule.executors import set_num_threads as set_num_threads
+    from chainrule.insight import check_gradients as check_gradients
+    from chainrule.insight import diagnose as diagnose
+    from chainrule.insight import explain as explain
     from chainrule.layers import Input as Input
     from chainrule.models import Model as Model
     from chainrule.models import Sequential as Sequential

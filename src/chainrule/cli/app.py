@@ -145,17 +145,20 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: str | None) -> st
     callback=_read_config,
     help="Options from the file of an earlier run; those given here have precedence.",
 )
+@click.option("--doctor", is_flag=True, help="Say in the end what kept the network from learning.")
 @click.option(
     "--output",
     metavar="DIR",
     help="Folder for what the run leaves.  [default: a new one in runs/]",
 )
-def train(config: str | None, threads: int | None, output: str | None, **options: Any) -> None:
+def train(
+    config: str | None, threads: int | None, doctor: bool, output: str | None, **options: Any
+) -> None:
     """Train a network on DATA, and leave it in a run folder with its history."""
     from chainrule.cli.train import run
 
     _use_threads(threads)
-    run(Settings.of_options(options), output)
+    run(Settings.of_options(options), output, doctor)
 
 
 def _use_threads(threads: int | None) -> None:
@@ -199,6 +202,55 @@ def summary(model: str) -> None:
     from chainrule.cli.use import summary as run
 
     run(model)
+
+
+@app.command()
+@click.argument("run", required=False)
+@click.option(
+    "--language",
+    type=click.Choice(["en", "zh"]),
+    default="en",
+    show_default=True,
+    help="English or Chinese.",
+)
+@click.option(
+    "-o", "--output", metavar="FILE", help="Where to.  [default: report.html in the run's folder]"
+)
+def report(run: str | None, language: str, output: str | None) -> None:
+    """Write one HTML file that shows how a RUN (its folder) went.
+
+    Without RUN, of the newest in runs/. The file needs no network.
+    """
+    from chainrule.cli.reporting import report as write
+
+    write(run, language, output)
+
+
+@app.command()
+@click.argument("runs", default="runs", metavar="[RUNS]")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where to listen; 0.0.0.0 for other machines too, which then need a token.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="[default: 8765, or the next that is free]"
+)
+@click.option(
+    "--language",
+    type=click.Choice(["en", "zh"]),
+    help="English or Chinese.  [default: what the browser prefers]",
+)
+def dashboard(runs: str, host: str, port: int | None, language: str | None) -> None:
+    """Show the runs in the folder RUNS in a browser, live while they train.
+
+    There they can be compared, paused, ended, and given a lower learning rate. Training never waits
+    for the dashboard, and goes on without it.
+    """
+    from chainrule.insight.dashboard import serve
+
+    serve(runs, host, port, language)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from chainrule.executors import native, num_threads
 # The module and the package of each extra.
 EXTRAS = {
     "images": ("PIL", "Pillow"),
+    "insight": ("plotly", "plotly"),
     "parquet": ("pyarrow", "pyarrow"),
     "plot": ("matplotlib", "matplotlib"),
 }

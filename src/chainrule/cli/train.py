@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,8 +12,16 @@ from typing import Any
 import click
 
 from chainrule import optimizers
-from chainrule.callbacks import EarlyStopping
-from chainrule.cli import mistakes, networks, recipes, runs, sound_networks, text_networks
+from chainrule.callbacks import Callback, EarlyStopping, GradientDoctor, RunRecorder
+from chainrule.cli import (
+    mistakes,
+    networks,
+    recipes,
+    recording,
+    runs,
+    sound_networks,
+    text_networks,
+)
 from chainrule.cli.posed import Array, Part, Problem
 from chainrule.cli.problem import make_problem
 from chainrule.cli.results import result_lines, trivial_answer
@@ -40,20 +49,24 @@ class Outcome:
     interrupted: bool
 
 
-def run(settings: Settings, output: str | None) -> None:
-    """Train as asked, print the result, and leave it in a folder."""
+def run(settings: Settings, output: str | None, doctor: bool = False) -> None:
+    """Train as asked, print the result, and leave it in a folder; with a doctor, say what is wrong
+    with the run."""
     problem = make_problem(open_source(settings.data), settings)
     settings = _resolved(settings, problem)
     for line in [*problem.notes, _target_line(problem.target), _rows_line(problem)]:
         click.echo(line)
     # Made before training: a place that cannot be written must not cost the run.
     with runs.run_folder(problem.name, output) as folder:
-        outcome = train(problem, settings)
+        record = recording.recorder(folder, problem, settings)
+        doctors = [GradientDoctor()] if doctor else []
+        outcome = train(problem, settings, [*doctors, record])
         outcome.model.save(folder / runs.MODEL)
         notes = runs.write_record(folder, settings, outcome.history)
-        lines, more = _results(problem, outcome.model, folder)
+        lines, more = _results(problem, outcome.model, folder, record)
         saved = f"saved in {folder}/: {_files(folder)}"
-    for line in [*lines, *notes, *more, saved]:
+        shown = f"to see how it went: chainrule report {shlex.quote(str(folder))}"
+    for line in [*_told(doctors), *lines, *notes, *more, saved, shown]:
         click.echo(line)
     if outcome.interrupted:
         click.get_current_context().exit(130)
@@ -94,7 +107,7 @@ def _rows_line(problem: Problem) -> str:
     return "rows: " + ", ".join(f"{len(part.y):,} {what}" for what, part in parts.items() if part)
 
 
-def train(problem: Problem, settings: Settings) -> Outcome:
+def train(problem: Problem, settings: Settings, watching: Sequence[Callback]) -> Outcome:
     """Return the outcome of one run; Ctrl-C ends it early with the best weights so far."""
     set_random_seed(settings.seed)
     core = build_network(problem, settings)
@@ -121,7 +134,7 @@ def train(problem: Problem, settings: Settings) -> Outcome:
             y,
             batch_size=settings.batch_size,
             epochs=settings.epochs or 1,
-            callbacks=[stop],
+            callbacks=[stop, *watching],
             validation_data=_validation(problem),
         )
     except KeyboardInterrupt:
@@ -252,7 +265,9 @@ def finished_model(core: Sequential, problem: Problem, settings: Settings) -> Se
     return model
 
 
-def _results(problem: Problem, model: Sequential, folder: Path) -> tuple[list[str], list[str]]:
+def _results(
+    problem: Problem, model: Sequential, folder: Path, record: RunRecorder
+) -> tuple[list[str], list[str]]:
     """Return how good the model is on the rows that it did not learn from.
 
     Of images and sounds the folder is given what goes wrong with the last part that there is; the
@@ -267,6 +282,7 @@ def _results(problem: Problem, model: Sequential, folder: Path) -> tuple[list[st
             outputs = _outputs(model, part)
             lines += result_lines(what, problem.target, part.y, outputs, trivial)
             found = mistakes.Mistakes.of(what.lower(), problem, part, outputs)
+            recording.conclude(record, what.lower(), problem, part, outputs)
     if not lines:
         lines = ["nothing was held out (--validation 0), so there is no measured result"]
     if found is None:
@@ -279,6 +295,12 @@ def _outputs(model: Sequential, part: Part) -> Array:
     if isinstance(outputs, list):
         raise DataError("a model with several outputs cannot be measured here")
     return outputs
+
+
+def _told(doctors: Sequence[GradientDoctor]) -> list[str]:
+    """Return what was found wrong with the run, or that nothing was."""
+    found = [f"doctor: {finding}" for doctor in doctors for finding in doctor.findings]
+    return found or ["doctor: nothing found that keeps the network from learning"] * len(doctors)
 
 
 def _files(folder: Path) -> str:

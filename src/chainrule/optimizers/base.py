@@ -91,6 +91,19 @@ class Optimizer(Steps, ByHand):
             )
         self._rate.assign(checked_rate(value))
 
+    def reschedule(self, schedule: Schedule) -> None:
+        """Let the rate follow another schedule than the one given; a loaded step keeps the old.
+
+        Raises
+        ------
+        ArgumentError
+            Where the rate is a number.
+        """
+        if self._schedule is None:
+            raise ArgumentError("the learning rate is a number: assign to learning_rate")
+        self._schedule = schedule
+        self._steps.clear()
+
     @property
     def variables(self) -> list[Variable]:
         """All state: counts of steps, the rate, and for each weight its slots, accumulated gradient

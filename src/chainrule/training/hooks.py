@@ -44,6 +44,9 @@ class Callback:
     run: Run | None = None
     # Those that look at what others did are called after them.
     last = False
+    # How often the steps of training are measured for `run.statistics`: every so many, or "auto",
+    # for about 2 % of the time; None where this callback does not look at them.
+    statistics: int | str | None = None
 
     def set_model(self, model: Model) -> None:
         """Take the model of the run."""
@@ -52,6 +55,10 @@ class Callback:
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Take what the run was asked for."""
         self.params = params
+
+    def set_run(self, run: Run | None) -> None:
+        """Take the run that begins, or ``None`` when it is over, in whatever way it has ended."""
+        self.run = run
 
     def interval(self) -> float | None:
         """Return after how many more batches `on_train_batch_end` is to be called next.
@@ -173,10 +180,16 @@ class CallbackList:
             _overrides(c, end) for c in self.callbacks if c not in patient
         )
 
+    def statistics(self) -> int | str | None:
+        """Return how often the steps are to be measured, for whoever asks most."""
+        asked = [c.statistics for c in self.callbacks if c.statistics is not None]
+        numbers = [n for n in asked if isinstance(n, int)]
+        return min(numbers) if numbers else (asked[0] if asked else None)
+
     def set_run(self, run: Run | None) -> None:
         """Let each know the run that is under way, or that it is over."""
         for callback in self.callbacks:
-            callback.run = run
+            callback.set_run(run)
 
 
 def room(patient: Iterable[Callback]) -> tuple[float, bool]:

@@ -26,6 +26,7 @@ from chainrule.training.verdicts import Finding, Signal, Weight, judge
 
 ROWS = 64  # samples that are looked at: enough for a spread, and cheap
 _FEWEST = 8  # with fewer nothing can be said
+_FORMS = ("reshape", "broadcast", "slice", "transpose")
 _ROOM = 2**20  # bytes that outputs and their gradients may take, where nobody asked for the look
 
 
@@ -154,7 +155,7 @@ def inspect(
 ) -> Initialization:
     """Return what the model does with these rows, or with some of them, where all would take more
     bytes than there is `room` for; nothing is changed."""
-    signals = _signals(trainer, batches, rows, room)
+    signals, _ = look(trainer, batches, rows, room)
     x = batches.x[rows]
     scale = spread(x)
     given = scale if x.dtype.kind == "f" else 0.0  # whole numbers may be those of words
@@ -172,8 +173,11 @@ def inspect(
     return Initialization(tuple(states), tuple(first))
 
 
-def _signals(trainer: Trainer, batches: Batches, rows: Order, room: int | None) -> list[Signal]:
-    """Return outputs, errors and weights of the layers, for one step that stores nothing."""
+def look(
+    trainer: Trainer, batches: Batches, rows: Order, room: int | None = None
+) -> tuple[list[Signal], float]:
+    """Return outputs, errors and weights of the layers, and the loss, for one step that stores
+    nothing."""
     lent = without_metrics(trainer)
     watcher = lent.optimizer = Watcher()
     layout = layout_of("train", len(rows), batches, gathered=True)
@@ -184,26 +188,26 @@ def _signals(trainer: Trainer, batches: Batches, rows: Order, room: int | None) 
     exits = exits_of(loss, len(rows))
     outputs = list(exits.values())
     if room is not None and (fewer := _fitting(outputs, len(rows), room)) < len(rows):
-        return _signals(trainer, batches, rows[rows_of(len(rows), fewer)], None)
+        return look(trainer, batches, rows[rows_of(len(rows), fewer)])
     errors = gradient(loss, outputs)
     # A gated recurrent unit's bias has two axes.
     kernels = [(g, v) for g, v in watcher.seen if v.ndim > 1 and not v.name.endswith(".bias")]
-    step = load(layout, traced, [*outputs, *errors, *(g for g, _ in kernels)])
+    step = load(layout, traced, [*outputs, *errors, *(g for g, _ in kernels), loss])
     step.run(batches, 0, 1, rows)
-    found = [step.program.output(i) for i in range(2 * len(outputs) + len(kernels))]
-    gradients = {id(v): g for g, (_, v) in zip(found[2 * len(outputs) :], kernels, strict=True)}
-    users = _users(loss)
+    found = [step.program.output(i) for i in range(2 * len(outputs) + len(kernels) + 1)]
+    gradients = {id(v): g for g, (_, v) in zip(found[2 * len(outputs) : -1], kernels, strict=True)}
+    users = users_of(loss)
     signals = []
     for i, (path, value) in enumerate(exits.items()):
         held = [v for v in users.get(path, []) if id(v) in gradients]
         weights = [Weight(v.name, v.value, gradients[id(v)]) for v in held]
         error = found[len(outputs) + i].astype(np.float64)
         size = float(np.sqrt(np.square(error).sum()))
-        name = "/".join(_name(label) for label in path[1:])
+        name = layer_name(path)
         signals.append(
             Signal(name, activation_of(value), found[i], spread(found[i]), size, weights)
         )
-    return signals
+    return signals, float(found[-1])
 
 
 def _fitting(outputs: Sequence[Value], n: int, room: int) -> int:
@@ -231,7 +235,7 @@ def _place(place: dict[Node, int], value: Value) -> int:
     return -1 if value.node is None else place[value.node]
 
 
-def _users(loss: Value) -> dict[tuple[str, ...], list[Variable]]:
+def users_of(loss: Value) -> dict[tuple[str, ...], list[Variable]]:
     """Return the variables that the nodes of each layer read."""
     found: dict[tuple[str, ...], list[Variable]] = {}
     for node in ordered([loss]):
@@ -241,6 +245,11 @@ def _users(loss: Value) -> dict[tuple[str, ...], list[Variable]]:
     return found
 
 
+def layer_name(path: Sequence[str]) -> str:
+    """Return the name of the layer at this path; within another, behind that one's and a slash."""
+    return "/".join(_name(label) for label in path[1:])
+
+
 def _name(label: str) -> str:
     """Return the name in ``layer 'hidden' (Dense, 8 units)``."""
     return label.split("'")[1] if label.count("'") > 1 else label
@@ -248,9 +257,13 @@ def _name(label: str) -> str:
 
 def activation_of(value: Value) -> str:
     """Return the name of the operation that made a value, for a dense one that of its activation;
-    changes of form do not count."""
-    while value.node is not None and value.node.op.name in ("reshape", "broadcast"):
-        value = value.node.arguments[0]
+    changes of form within the same layer do not count."""
+    first = value.node
+    while (node := value.node) is not None and node.op.name in _FORMS:
+        before = node.arguments[0]
+        if before.node is None or first is None or before.node.path != first.path:
+            break
+        value = before
     if value.node is None:
         return ""
     return str(dict(value.node.attributes).get("activation") or value.node.op.name)

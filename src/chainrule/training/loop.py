@@ -10,9 +10,12 @@ import numpy as np
 from chainrule.data.buckets import BucketSource
 from chainrule.data.source import Source
 from chainrule.dtypes import Array
+from chainrule.optimizers import LBFGS
 from chainrule.training.hooks import CallbackList, Logs
 from chainrule.training.initialization import forewarn
+from chainrule.training.own_step import overridden
 from chainrule.training.progress import Progress
+from chainrule.training.statistics import Statistics
 from chainrule.training.step import layout_of
 from chainrule.training.sweep import Outputs, Sweep, Watch
 from chainrule.training.trainer import Snapshot, Trainer
@@ -41,7 +44,8 @@ class Run:
     """A `fit` under way: what it was given, and where it goes on.
 
     `epoch` is the one under way and `batch` where it began: 0, or where a resumed run goes on. A
-    callback that sets them in ``on_train_begin`` makes the run begin there.
+    callback that sets them in ``on_train_begin`` makes the run begin there. `statistics` is what
+    was measured of the steps, where a callback asks for it and the steps are chainrule's own.
     """
 
     trainer: Trainer
@@ -53,6 +57,7 @@ class Run:
     epoch: int = 0
     batch: int = 0
     logs: Logs = field(default_factory=dict)
+    statistics: Statistics | None = None
 
     @property
     def stopping(self) -> bool:
@@ -78,6 +83,7 @@ def fit(
     _plan_ahead(trainer, training, validation, schedule)
     forewarn(trainer, training.sample)
     run = Run(trainer, training, validation, schedule, hooks, progress, schedule.initial_epoch)
+    run.statistics = _statistics(trainer, hooks)
     snapshot = Snapshot(trainer)
     hooks.set_run(run)
     try:
@@ -98,6 +104,13 @@ def fit(
     finally:
         hooks.set_run(None)
         trainer.release()
+
+
+def _statistics(trainer: Trainer, hooks: CallbackList) -> Statistics | None:
+    """Return what measures the steps, where it is asked for and they can be measured."""
+    every = hooks.statistics()
+    own = overridden(trainer.model, "train") or isinstance(trainer.optimizer, LBFGS)
+    return None if every is None or own else Statistics(every)
 
 
 def _finish(run: Run) -> None:
@@ -126,7 +139,8 @@ def _epoch(run: Run) -> Logs:
     if not run.batch:
         trainer.reset_metrics()
     if not run.stopping:
-        sweep = Sweep(Watch(trainer, run.hooks, progress, "train"), "train")
+        watch = Watch(trainer, run.hooks, progress, "train", run.statistics)
+        sweep = Sweep(watch, "train")
         sweep.run(source, size, trainer.epoch, run.batch, schedule.shuffle)
     trainer.epoch += 1
     logs = trainer.logs()

@@ -15,12 +15,14 @@ from chainrule.dtypes import Array
 from chainrule.executors import Fault, native
 from chainrule.executors.program import Program
 from chainrule.graph import Spec, Value, Variable, placeholder
+from chainrule.graph.trail import keeping_cotangents
 from chainrule.optimizers import LBFGS
 from chainrule.plan import Limit, make_plan
 from chainrule.training.checks import explain
 from chainrule.training.own_step import OwnStep, overridden
 
 if TYPE_CHECKING:
+    from chainrule.training.survey import StepSurvey
     from chainrule.training.trainer import Trainer
 
 Assigns = list[tuple[Variable, Value]]
@@ -31,7 +33,7 @@ class Layout:
     """What a program is built for: which step, the batch, one sample of each array.
 
     With `rows` the arrays are bound whole, of that many rows, and batches gathered through an
-    index; without, each batch is read where it lies.
+    index; without, each batch is read where it lies. A `watched` step of training also measures.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Layout:
     weights: Spec | None = None
     rows: int = 0
     more: tuple[tuple[str, Spec], ...] = ()
+    watched: bool = False
 
     def arrays(self) -> dict[str, Spec]:
         """Return the arrays by name."""
@@ -48,13 +51,15 @@ class Layout:
         return {name: spec for name, spec in named.items() if spec is not None}
 
 
-def layout_of(kind: str, batch: int, batches: Batches, gathered: bool = False) -> Layout:
+def layout_of(
+    kind: str, batch: int, batches: Batches, gathered: bool = False, watched: bool = False
+) -> Layout:
     """Return the layout of a step over these arrays."""
     y = None if batches.y is None else _sample(batches.y)
     weights = None if batches.weights is None else _sample(batches.weights)
     rows = len(batches) if gathered else 0
     more = tuple((name, _sample(array)) for name, array in batches.more.items())
-    return Layout(kind, batch, _sample(batches.x), y, weights, rows, more)
+    return Layout(kind, batch, _sample(batches.x), y, weights, rows, more, watched)
 
 
 def _sample(array: Array) -> Spec:
@@ -138,6 +143,8 @@ def build(trainer: Trainer, layout: Layout) -> Step | OwnStep:
 
     if overridden(trainer.model, layout.kind):
         return OwnStep(trainer, layout.kind, layout.batch)
+    if layout.watched:
+        return _watched(trainer, layout)
     traced = trace(trainer, layout)
     plan = make_plan(traced.outputs, traced.assigns, limit_of(trainer, layout.kind))
     step = Step(layout, traced.feeds, native.load(plan))
@@ -146,6 +153,40 @@ def build(trainer: Trainer, layout: Layout) -> Step | OwnStep:
         from chainrule.training.full_batch import FullBatchStep
 
         return FullBatchStep(step, trainer.optimizer, [v for v, _ in traced.assigns])
+    return step
+
+
+class WatchedStep(Step):
+    """A step of training that writes a row of measures; `survey` says what is in it."""
+
+    def __init__(self, layout: Layout, feeds: dict[str, Value], program: Program) -> None:
+        super().__init__(layout, feeds, program)
+        self.survey: StepSurvey | None = None
+
+    def record(self, rows: Array) -> None:
+        """Let the next run write the measures of its steps into these rows."""
+        self.program.bind_output(0, rows, rows.itemsize * rows.shape[1])
+
+    @property
+    def width(self) -> int:
+        """The numbers in a row; 0 where there is nothing to measure."""
+        outputs = self.program.plan.outputs
+        return outputs[0].shape[1] if outputs else 0
+
+
+def _watched(trainer: Trainer, layout: Layout) -> WatchedStep:
+    """Return the loaded program of a step of training that also measures."""
+    from chainrule.training.survey import StepSurvey
+    from chainrule.training.trace import trace
+
+    with keeping_cotangents() as cotangents:
+        traced = trace(trainer, layout)
+    factor = None if trainer.optimizer is None else trainer.optimizer.loss_scale_factor
+    survey = StepSurvey(traced, cotangents, 1.0 if factor is None else float(factor))
+    limit = limit_of(trainer, layout.kind)
+    plan = make_plan(traced.outputs, traced.assigns, limit, survey)
+    step = WatchedStep(layout, traced.feeds, native.load(plan))
+    step.classes, step.survey = traced.classes, survey
     return step
 
 

@@ -15,7 +15,8 @@ from chainrule.errors import ShapeError
 from chainrule.training.hooks import Callback, CallbackList, Logs, room
 from chainrule.training.own_step import OwnStep
 from chainrule.training.progress import INTERVAL, Progress
-from chainrule.training.step import Step, layout_of
+from chainrule.training.statistics import Statistics
+from chainrule.training.step import Step, WatchedStep, layout_of
 from chainrule.training.trainer import Trainer
 
 
@@ -23,9 +24,15 @@ class Watch:
     """Whoever is told about a run as it goes on, and how many batches may run between."""
 
     def __init__(
-        self, trainer: Trainer, hooks: CallbackList, progress: Progress, kind: str
+        self,
+        trainer: Trainer,
+        hooks: CallbackList,
+        progress: Progress,
+        kind: str,
+        statistics: Statistics | None = None,
     ) -> None:
         self.trainer = trainer
+        self.statistics = statistics
         self.hooks = hooks
         self.progress = progress
         self.begin_hook = f"on_{kind}_batch_begin"
@@ -45,10 +52,21 @@ class Watch:
             left = min(left, self._pace)
         return int(min(left, counted))
 
+    def span(self, steps: int) -> tuple[bool, int]:
+        """Return whether the next batch is measured, and how many of `steps` are like it."""
+        return (False, steps) if self.statistics is None else self.statistics.span(steps)
+
     def begin(self, batch: int) -> None:
         """Tell of a batch to come."""
         if self.each:
             self.hooks.call(self.begin_hook, batch, {})
+
+    def measure(self, step: Step | OwnStep, steps: int) -> None:
+        """Have the next batches write their measures, if they are to."""
+        if self.statistics is not None:
+            if isinstance(step, WatchedStep):
+                self.statistics.begin(step, steps, self.trainer.epoch)
+            self.statistics.step += steps
 
     def end(self, done: int, steps: int, seconds: float) -> bool:
         """Tell of the last of `steps` batches, which took so many seconds; return if it ends."""
@@ -99,25 +117,29 @@ class Sweep:
     def _within(self, window: Window) -> bool:
         """Run over a window, a last smaller batch by itself; return if a callback asks to end."""
         full, rest = divmod(len(window), window.size)
-        step = self._step(window, window.size) if full else None
+        found: dict[bool, Step | OwnStep] = {}
         first = 0
-        while step is not None and first < full:
-            steps = self.watch.stretch(full - first)
-            if self._stretch(step, window, first * window.size, steps):
+        while first < full:
+            measured, steps = self.watch.span(self.watch.stretch(full - first))
+            if measured not in found:
+                found[measured] = self._step(window, window.size, measured)
+            if self._stretch(found[measured], window, first * window.size, steps):
                 return True
             first += steps
         if not rest:
             return False
         return self._stretch(self._step(window, rest), window, full * window.size, 1)
 
-    def _step(self, window: Window, size: int) -> Step | OwnStep:
+    def _step(self, window: Window, size: int, measured: bool = False) -> Step | OwnStep:
         gathered = window.order is not None
-        return self.watch.trainer.step(layout_of(self.kind, size, window.batches, gathered))
+        layout = layout_of(self.kind, size, window.batches, gathered, measured)
+        return self.watch.trainer.step(layout)
 
     def _stretch(self, step: Step | OwnStep, window: Window, first: int, steps: int) -> bool:
         self.watch.begin(self.done)
         if self.prepare is not None and isinstance(step, Step):
             self.prepare(step, self.rows + first, steps)
+        self.watch.measure(step, steps)
         began = time.perf_counter()
         step.run(window.batches, first, steps, window.order)
         self.done += steps

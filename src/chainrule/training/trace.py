@@ -36,13 +36,18 @@ _SOURCE = {"train": "fit", "evaluate": "evaluate", "predict": "predict"}
 
 @dataclass
 class Traced:
-    """A step as values: what is fed, what comes out, what is stored."""
+    """A step as values: what is fed, what comes out, what is stored.
+
+    `prediction` is what the model puts out, which the loss need not go through: it may begin at
+    the logits.
+    """
 
     feeds: dict[str, Value]
     outputs: list[Value] = field(default_factory=list)
     assigns: Assigns = field(default_factory=list)
     classes: dict[int, int] = field(default_factory=dict)
     loss: Value | None = None
+    prediction: list[Value] = field(default_factory=list)
 
 
 def trace(trainer: Trainer, layout: Layout) -> Traced:
@@ -55,7 +60,7 @@ def trace(trainer: Trainer, layout: Layout) -> Traced:
         prediction = trainer.model(inputs, training=training)
         if layout.kind == "predict":
             return Traced(feeds, _flat(prediction), scope.recorded())
-        traced = Traced(feeds)
+        traced = Traced(feeds, prediction=[v for v in leaves(prediction) if isinstance(v, Value)])
         if own_loss(trainer.model):
             _learn_own(trainer, traced, batch, (inputs, prediction), training)
         elif isinstance(trainer.loss, Losses):

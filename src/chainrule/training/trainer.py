@@ -13,6 +13,7 @@ from chainrule.graph import Value, Variable
 from chainrule.losses import Loss
 from chainrule.metrics import Metric
 from chainrule.optimizers import Optimizer
+from chainrule.optimizers.base import Schedule
 from chainrule.training.hooks import Logs
 from chainrule.training.outputs import Losses, Output, is_many, spread, weight
 
@@ -104,9 +105,22 @@ class Trainer:
             self._traced = self._signature()
         return step
 
+    def loaded(self, kind: str) -> list[Step]:
+        """Return the loaded programs of this kind, e.g. ``"train"``."""
+        from chainrule.training.step import Step
+
+        steps = [step for layout, step in self._steps.items() if layout.kind == kind]
+        return [step for step in steps if isinstance(step, Step)]
+
     def refresh(self) -> None:
         """Forget the loaded programs where layers were added, removed, frozen or thawed."""
         if self._steps and [*map(id, self._traced)] != [*map(id, self._signature())]:
+            self._steps.clear()
+
+    def follow(self, schedule: Schedule) -> None:
+        """Let the learning rate follow another schedule, from the next window of batches on."""
+        if self.optimizer is not None:
+            self.optimizer.reschedule(schedule)
             self._steps.clear()
 
     def _signature(self) -> list[Variable]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.dtypes import Array
+from chainrule.training.finding import Finding
 
 FAINT, LOUD = 1e-4, 1e3  # of the first and the last layer's, how far a signal may sink and rise
 SATURATED = 0.5  # the share of a layer's outputs in the flat ends
@@ -54,32 +55,6 @@ class Signal:
     spread: float
     error: float
     weights: list[Weight]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that will keep a network from learning; printed, it is a paragraph.
-
-    Attributes
-    ----------
-    kind : str
-        E.g. ``"vanishing_gradient"``.
-    layer : str
-        Where.
-    evidence : str
-        What was measured.
-    remedy : str
-        What helps.
-    """
-
-    kind: str
-    layer: str
-    evidence: str
-    remedy: str
-
-    def __str__(self) -> str:
-        head = f"{self.kind.replace('_', ' ')} in layer {self.layer!r}: {self.evidence}."
-        return f"{head}\n  remedy: {self.remedy}"
 
 
 def judge(signals: Sequence[Signal], scale: float) -> list[Finding]:

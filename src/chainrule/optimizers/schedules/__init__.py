@@ -18,6 +18,7 @@ from chainrule.optimizers.schedules.decay import (
     StepDecay,
 )
 from chainrule.optimizers.schedules.pieces import LinearWarmup, PiecewiseConstantDecay, Warmup
+from chainrule.optimizers.schedules.scaled import Scaled
 
 __all__ = [
     "Constant",
@@ -31,6 +32,7 @@ __all__ = [
     "OneCycle",
     "PiecewiseConstantDecay",
     "PolynomialDecay",
+    "Scaled",
     "StepDecay",
     "Warmup",
     "deserialize",
@@ -47,6 +49,7 @@ _CLASSES: tuple[type[LearningRateSchedule], ...] = (
     OneCycle,
     PiecewiseConstantDecay,
     PolynomialDecay,
+    Scaled,
     StepDecay,
     Warmup,
 )

@@ -1,0 +1,257 @@
+"""What learning curves tell: overfitting, underfitting, targets that have nothing to do with the
+samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.dtypes import Array
+from chainrule.insight.case import Case
+from chainrule.insight.head_rules import leaves
+from chainrule.insight.heads import head_of
+from chainrule.insight.labels import labels_of
+from chainrule.insight.probes import Probe, probe
+from chainrule.insight.standing import Standing, chance_of, standing
+from chainrule.layers import Layer
+from chainrule.training.finding import Finding
+
+# Prechelt, "Early Stopping - But When?" (1998): the generalization loss is by how much
+# the validation loss is above its least so far. His most patient criterion stops at 5 %.
+RISE = 0.05
+GAP = 0.08  # of right classes, or of explained variance: between training and validation
+TIMES = 2.0  # the loss in validation as a multiple of that in training
+_CERTAIN = 3.0  # standard errors
+
+# A network underfits where simple learners do better on samples that they were not shown than it
+# does on those that it learns from: by so much, and with so many times fewer errors; and where the
+# loss falls no more by so much an epoch.
+BEHIND, ERRORS = 0.06, 1.4
+STILL = 0.03
+WELL = 0.8  # of the way from a constant answer to no loss: who has come so far does not underfit
+_EPOCHS = 5
+_NEAR = 0.5  # of the variance of targets: how far from the samples they may be to be copies
+NARROW = 8  # units or filters: layers with fewer are named as the probable cause
+
+# Where nothing can be learnt the loss of samples that are new to the network, in the first epoch
+# and in validation, is that of a constant answer at best.
+NOTHING = 0.97
+# Cover, "Geometrical and Statistical Properties of Systems of Linear Inequalities" (IEEE Trans.
+# Electronic Computers 14, 1965): a threshold unit learns two random labels for each weight.
+_BITS = 2.0
+_ENOUGH, _STEPS = 200, 60  # samples, and steps, before nothing learnt is held against targets
+_ONE_SIDED = 0.85  # the share of one class from which on too few others are there to tell
+_MOVED = 0.5  # by how much outputs have changed, of their deviation over the samples
+
+
+def overfitting(case: Case) -> list[Finding]:
+    """Return that the network does well on what it learns from, and ever worse on the rest."""
+    train, held = case.curve("loss"), case.curve("val_loss")
+    if case.validation is None or len(held) < 3 or len(train) != len(held):
+        return []
+    if not np.isfinite(held).all() or not held[-1] > TIMES * train[-1]:
+        return []
+    best = int(held.argmin())
+    risen = float(held[-1] / held[best] - 1.0) if held[best] > 0 else 0.0
+    if case.restores and best < len(held) - 1:
+        return []  # the run goes back to its best weights: the remedy is at work
+    here, there = standing(case), standing(case, case.validation)
+    if here is None or there is None:
+        return []
+    gap = here.skill - there.skill
+    certain = _CERTAIN * float(np.hypot(here.error, there.error))
+    falls = train[-1] < train[best] or best == len(held) - 1
+    if gap < max(GAP, certain) or not falls or not (risen > RISE or gap > 2 * GAP):
+        return []
+    return [_overfitting(case, (here, there), best, risen)]
+
+
+def _overfitting(case: Case, found: tuple[Standing, Standing], best: int, risen: float) -> Finding:
+    here, there = found
+    what = "of the classes right" if here.classes else "of the variance explained"
+    told = f"{here.skill:.0%} {what} in training, {there.skill:.0%} in validation; "
+    if risen > RISE:
+        told += (
+            f"the validation loss was least after epoch {best + 1} and is {risen:.0%} above that"
+        )
+    else:
+        told += f"the validation loss is {there.loss / max(here.loss, 1e-12):.1f} times the other"
+    weights = case.model.count_params()
+    return Finding(
+        "overfitting",
+        None,
+        told,
+        "stop early (EarlyStopping with restore_best_weights=True), or get more samples or vary "
+        "them (augmentation), or use dropout, a weight penalty or fewer units",
+        step=None if case.steps is None else (best + 1) * case.steps,
+        cause=f"{weights:,} weights learn {case.samples or len(case.x):,} samples by heart",
+        change={"epochs": best + 1},
+        numbers={
+            "training": here.skill,
+            "validation": there.skill,
+            "best_epoch": float(best + 1),
+            "risen": risen,
+        },
+    )
+
+
+def underfitting(case: Case) -> list[Finding]:
+    """Return that simple learners do better than the network, which learns no more."""
+    train = case.curve("loss")
+    if len(train) < _EPOCHS or not np.isfinite(train).all() or not _still(train):
+        return []
+    chance = chance_of(case)
+    if chance is None or train[-1] < (1 - WELL) * chance or _copies(case):
+        return []
+    now = standing(case)
+    if now is None or now.skill > 1.0 - BEHIND or now.learnt > WELL:
+        return []
+    simple = probe(case)
+    if simple is None or not simple.related:
+        return []
+    behind = simple.score - now.skill
+    fewer = (1.0 - now.skill) / max(1.0 - simple.score, 1e-9)
+    if behind < max(BEHIND, _CERTAIN * now.error) or fewer < ERRORS:
+        return []
+    return [_underfitting(case, now, simple)]
+
+
+def _copies(case: Case) -> bool:
+    """Return whether the targets are the samples, or near to them: an autoencoder, which is to
+    have little room."""
+    x, y = case.x, case.y
+    if y is None or y.size != x.size or y.ndim < 2:
+        return False
+    a, b = x.reshape(len(x), -1).astype(np.float64), y.reshape(len(y), -1).astype(np.float64)
+    return float(np.square(a - b).mean()) < _NEAR * float(b.var())
+
+
+def _underfitting(case: Case, now: Standing, simple: Probe) -> Finding:
+    what = "of the classes right" if now.classes else "of the variance explained"
+    narrow = _narrow(case)
+    cause = "the network has too little room for what is to be learnt"
+    if narrow:
+        cause += "; narrowest is " + ", ".join(f"{k!r} with {v}" for k, v in narrow.items())
+    return Finding(
+        "underfitting",
+        None,
+        f"{now.skill:.0%} {what} on what it learns from, after {case.epochs} epochs of which the "
+        f"last bring hardly anything; {simple.name} would get {simple.score:.0%}, on samples not "
+        "shown before",
+        "give the network more units or layers, or fewer penalties; train longer where the "
+        "learning rate falls too soon",
+        step=None if case.steps is None else case.epochs * case.steps - 1,
+        cause=cause,
+        change=_wider(case, narrow) if narrow else None,
+        numbers={"skill": now.skill, "simple": simple.score, "chance": simple.chance},
+    )
+
+
+def _narrow(case: Case) -> dict[str, int]:
+    """Return the layers, but for the last, that put out fewer than a few numbers."""
+    head = head_of(case)
+    last = "" if head is None or head.layer is None else head.layer.split("/")[0]
+    found = {layer.name: width for layer in leaves(case.model) if (width := _width(layer))}
+    return {name: width for name, width in found.items() if width < NARROW and name != last}
+
+
+def _wider(case: Case, narrow: dict[str, int]) -> dict[str, Any]:
+    kinds = {layer.name: layer for layer in leaves(case.model)}
+    word = {name: "filters" if hasattr(kinds[name], "filters") else "units" for name in narrow}
+    return {"layers": {name: {word[name]: 4 * NARROW} for name in narrow}}
+
+
+def _width(layer: Layer) -> int:
+    """Return how many numbers a layer with a choice of them puts out; 0 for others."""
+    width = getattr(layer, "units", None) or getattr(layer, "filters", None)
+    return width if isinstance(width, int) else 0
+
+
+def _still(train: Array) -> bool:
+    """Return whether the last quarter of the epochs has brought next to nothing."""
+    last = max(1, len(train) // 4)
+    gained = float(train[-1 - last] - train[-1])
+    return gained < STILL * last * abs(float(train[-1]))
+
+
+def labels_shuffled(case: Case) -> list[Finding]:
+    """Return that targets have nothing to do with the samples.
+
+    Three things must come together. What the network was not shown before, the samples of the
+    first epoch and those of the validation, it does not predict better than a constant answer. It
+    does move: its outputs are no longer those of the beginning, so it is not the rate that is to
+    blame. And simple learners (`probe`) find no relation beyond chance.
+    """
+    train, held = case.curve("loss"), case.curve("val_loss")
+    chance = chance_of(case)
+    if chance is None or not chance > 0 or not len(train) or case.model.regularization():
+        return []
+    if len(case.x) < _ENOUGH or len(train) * (case.steps or _STEPS) < _STEPS:
+        return []
+    if not train[0] > NOTHING * chance or (len(held) and not np.nanmin(held) > NOTHING * chance):
+        return []
+    labels = labels_of(case, case.y)
+    if labels is not None and labels.chance > _ONE_SIDED:
+        return []  # too few of the other classes to tell
+    if not _moved(case) or (labels is not None and not len(held) and _beyond_memory(case, chance)):
+        return []
+    simple = probe(case)
+    if simple is None or simple.related:
+        return []
+    return [_shuffled(case, chance, simple)]
+
+
+def _beyond_memory(case: Case, chance: float) -> bool:
+    """Return whether more of the labels is known than the weights could hold by heart."""
+    known = max(chance - float(case.curve("loss")[-1]), 0.0) / np.log(2)
+    return known * (case.samples or len(case.x)) > _BITS * case.model.count_params()
+
+
+def first_outputs(case: Case) -> list[Finding]:
+    """Keep some outputs of the beginning for later; return nothing."""
+    if case.simple:
+        outputs = case.predicted(case.few)
+        case.memo["first outputs"] = outputs.reshape(len(outputs), -1)
+    return []
+
+
+def _moved(case: Case) -> bool:
+    """Return whether outputs differ otherwise over the samples than in the beginning: the means do
+    not count."""
+    before: Array | None = case.memo.get("first outputs")
+    if before is None:
+        return False
+    now = case.predicted(case.few).reshape(before.shape)
+    a, b = before - before.mean(axis=0), now - now.mean(axis=0)
+    size = float(np.sqrt(np.square(a).mean()))
+    return float(np.sqrt(np.square(b - a).mean())) > _MOVED * size
+
+
+def _shuffled(case: Case, chance: float, simple: Probe) -> Finding:
+    first = float(case.curve("loss")[0])
+    held = case.curve("val_loss")
+    told = f"the loss of the first epoch, of samples seen for the first time, is {first:.4g}"
+    if len(held):
+        told += f", that of the validation at best {np.nanmin(held):.4g}"
+    told += f", and a constant answer has {chance:.4g}; "
+    told += (
+        f"{simple.name} would get {simple.score:.3f} on samples not shown before, with permuted "
+        f"targets {simple.chance:.3f} ({simple.certainty:.1f} standard deviations apart)"
+    )
+    return Finding(
+        "labels_shuffled",
+        None,
+        told,
+        "look at some samples with their targets; samples and targets must be shuffled, sorted "
+        "and filtered together",
+        step=0,
+        cause="the targets are in another order than the samples, or are of others",
+        numbers={
+            "first": first,
+            "constant": chance,
+            "score": simple.score,
+            "chance": simple.chance,
+            "certainty": simple.certainty,
+        },
+    )

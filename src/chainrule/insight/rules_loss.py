@@ -1,0 +1,171 @@
+"""Rules on the curve of the loss: steps too large or too small, no progress, ups and downs.
+
+That a rate is too high or too low is tried out: from the weights that the run began with, at the
+rate it has and at the one that a range test suggests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from chainrule.insight.evidence import LEARNT, STUCK, Evidence
+from chainrule.insight.trials import STEPS, Trials
+from chainrule.training.finding import Finding
+
+_APART = 5.0  # times: rates nearer to each other than this serve as well
+_FAIL_APART = 2.0  # the same, where the loss runs off with one of them
+_BETTER = 0.8  # of the run's last loss: what a trial must come below to be better
+_SLOW = 0.3  # of the way to no loss: a run that came as far is not too slow
+_MOVED = 0.1  # of their norm: weights that moved farther were not held back by the rate
+_STAYED = 1e-2  # of their norm: weights that moved less do not make the loss go up and down
+_CREPT = 0.03  # of the fall at a better rate: one that falls more is slow, but on its way
+_PATIENCE = 60  # steps before nothing learnt is held against a network
+_FALLING = 0.01  # of the loss of knowing nothing: what falls by more in half of the epochs goes on
+_FEWEST = 6  # epochs by which ups and downs are told from chance
+_SWING = 0.05  # of the loss: rises that are in the mean below this do no harm
+_FLOOR = 0.1  # of the loss of knowing nothing: below it, ups and downs are those of small numbers
+
+
+def on_loss(e: Evidence) -> Iterator[Finding]:
+    """Yield what the curve of the loss tells of the learning rate, and where it stands still."""
+    yield from _rate(e)
+    yield from _oscillation(e)
+    yield from _still(e)
+
+
+def _rate(e: Evidence) -> Iterator[Finding]:
+    trials = e.trials
+    if trials is None or not len(e.losses) or e.learns:
+        return
+    if trials.rate == 0:
+        yield _no_rate(e)
+        return
+    best = trials.best() if trials.possible else None
+    if best is None:
+        return
+    rate, end = best
+    last, mine = float(e.losses[-1]), trials.end(trials.rate)
+    level = max(abs(e.chance), 1e-12) if math.isfinite(e.chance) else abs(last)
+    # Both must be worse: the whole run, and as many steps of it as the trial had.
+    bar = end + (1 - _BETTER) * level
+    if last <= bar or mine <= bar or not end < _BETTER * e.chance:
+        return
+    if rate * (_APART if math.isfinite(mine) else _FAIL_APART) < trials.rate:
+        yield _verdict(e, trials, rate, "high")
+    elif rate > _APART * trials.rate and not e.progress > _SLOW and _hardly(e, trials, end):
+        yield _verdict(e, trials, rate, "low")
+
+
+def _hardly(e: Evidence, trials: Trials, end: float) -> bool:
+    """Return whether neither weights nor loss have moved much, beside what they could have."""
+    still, mine = trials.end(0.0), trials.end(trials.rate)
+    return not e.moved > _MOVED and still - mine < _CREPT * (still - end)
+
+
+def _verdict(e: Evidence, trials: Trials, rate: float, how: str) -> Finding:
+    mine, end = trials.end(trials.rate), trials.end(rate)
+    told = f"a loss of {mine:.3g}" if math.isfinite(mine) else "a loss that is no number"
+    cause = (
+        "each step goes beyond the valley, and the loss rises or jumps about"
+        if how == "high"
+        else "each step is so small that the weights hardly move"
+    )
+    if math.isfinite(e.ratio):
+        # Karpathy, notes of the course CS231n ("Neural networks, part 3: ratio of updates").
+        cause += f": in the median by {e.ratio:.1e} of their norm; about 1e-3 is usual"
+    return Finding(
+        f"learning_rate_too_{how}",
+        None,
+        f"the mean loss of the last epoch is {e.losses[-1]:.4g}, that of knowing nothing "
+        f"{e.chance:.4g}; {STEPS} steps from the same weights end at {told} with the rate "
+        f"{trials.rate:.3g}, and at {end:.3g} with {rate:.3g}",
+        f"set the learning rate to about {rate:.1g}",
+        0,
+        cause,
+        {"optimizer.learning_rate": rate},
+        {
+            "learning_rate": trials.rate,
+            "loss": mine,
+            "better_rate": rate,
+            "better_loss": end,
+            "ratio": e.ratio,
+        },
+    )
+
+
+def _no_rate(e: Evidence) -> Finding:
+    rate = 0.001
+    return Finding(
+        "learning_rate_too_low",
+        None,
+        "the learning rate is 0, so that no weight moves",
+        f"set the learning rate to e.g. {rate}",
+        0,
+        "a schedule or a callback has lowered it, or it was given as 0",
+        {"optimizer.learning_rate": rate},
+        {"learning_rate": 0.0},
+    )
+
+
+def _oscillation(e: Evidence) -> Iterator[Finding]:
+    """Yield that the loss goes up about as much as it goes down, and far."""
+    first = max(2, len(e.losses) // 4)
+    losses = np.asarray(e.losses[first:], np.float64)
+    if len(losses) < _FEWEST or not np.isfinite(losses).all() or not e.chance > 0:
+        return
+    steps = np.diff(losses)
+    rises, falls = float(steps[steps > 0].sum()), float(-steps[steps < 0].sum())
+    swing = rises / len(steps) / float(losses.mean())
+    high = losses.mean() > _FLOOR * e.chance
+    far = not e.moved < _STAYED and rises / len(steps) > _noise(e) * float(losses.mean())
+    if high and swing > _SWING and rises > 0.5 * falls and far:
+        yield Finding(
+            "oscillation",
+            None,
+            f"in the last {len(losses)} epochs the loss rose by {rises:.3g} in all and fell by "
+            f"{falls:.3g}; in the mean it is {losses.mean():.3g}",
+            "lower the learning rate or the momentum, or take larger batches",
+            first * e.per_epoch,
+            "steps go beyond the valley and back",
+            _lower(e),
+            {"rises": rises, "falls": falls, "swing": swing},
+        )
+
+
+def _noise(e: Evidence) -> float:
+    """Return by what share the mean loss of an epoch may go up and down by chance, where nothing is
+    learnt: 0 where that is not known."""
+    losses = None if e.trials is None else e.trials.losses(0.0)
+    if losses is None or not len(losses) or not losses.mean() > 0:
+        return 0.0
+    return float(losses.std() / losses.mean() / math.sqrt(max(e.per_epoch, 1)))
+
+
+def _lower(e: Evidence) -> dict[str, float] | None:
+    if e.trials is None or not e.trials.rate > 0:
+        return None
+    return {"optimizer.learning_rate": e.trials.rate / 10}
+
+
+def _still(e: Evidence) -> Iterator[Finding]:
+    """Yield that next to nothing was learnt."""
+    if e.steps < _PATIENCE or len(e.losses) < 2 or e.diverged or not e.stuck:
+        return
+    falling = e.losses[len(e.losses) // 2 - 1] - e.losses[-1]
+    if not falling < _FALLING * e.chance:
+        return
+    yield Finding(
+        "loss_not_decreasing",
+        None,
+        f"after {len(e.losses)} epochs the loss is {e.losses[-1]:.4g}, and knowing nothing "
+        f"would cost {e.chance:.4g}",
+        "see that x and y belong together and that the weights that should learn are trainable; "
+        "then train longer, or with a network that fits the data better",
+        0,
+        "no single one was found: neither rate nor weights nor signals are far from the usual",
+        None,
+        {"loss": float(e.losses[-1]), "chance": e.chance, "limit": STUCK, "learnt": LEARNT},
+    )
