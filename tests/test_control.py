@@ -78,8 +78,16 @@ def same(one, other):
         np.testing.assert_array_equal(a, b)
 
 
-def later(seconds, act):
-    thread = threading.Timer(seconds, act)
+def once_paused(listener, act):
+    """Act in another thread a moment after the run was paused."""
+
+    def wait():
+        while not listener.control.paused:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        act()
+
+    thread = threading.Thread(target=wait)
     thread.start()
     return thread
 
@@ -87,13 +95,11 @@ def later(seconds, act):
 def test_a_run_that_was_paused_ends_with_the_same_bits(tmp_path):
     plain, paused = network(), network()
     listener = Listener(tmp_path, {5: [{"command": "pause"}]}, pace=1)
-    timer = later(0.5, lambda: send(tmp_path, "resume"))
-    began = time.monotonic()
+    other = once_paused(listener, lambda: send(tmp_path, "resume"))
     history = fit(paused, listener)
-    timer.join()
-    assert time.monotonic() - began > 0.4
+    other.join()
     assert [command for command, _ in listener.told] == ["pause", "resume"]
-    assert 0.2 < listener.told[1][1]["seconds"] < 60
+    assert listener.told[1][1]["seconds"] >= 0.1
     assert fit(plain).history == history.history
     same(plain, paused)
 
@@ -114,16 +120,18 @@ def test_a_run_is_stopped_between_two_batches(tmp_path):
 
 def test_a_paused_run_can_be_stopped(tmp_path):
     listener = Listener(tmp_path, {3: [{"command": "pause"}]}, pace=1)
-    later(0.3, lambda: send(tmp_path, "stop"))
+    other = once_paused(listener, lambda: send(tmp_path, "stop"))
     fit(network(), listener)
+    other.join()
     assert [command for command, _ in listener.told] == ["pause", "stop"]
     assert listener.done == 4 and not listener.control.paused
 
 
 def test_a_paused_run_whose_folder_is_removed_goes_on(tmp_path):
     listener = Listener(tmp_path, {3: [{"command": "pause"}]}, pace=1)
-    later(0.3, (tmp_path / control.FILE).unlink)
+    other = once_paused(listener, (tmp_path / control.FILE).unlink)
     assert fit(network(), listener).epoch == [0, 1, 2, 3]
+    other.join()
     assert [command for command, _ in listener.told] == ["pause", "resume"]
 
 

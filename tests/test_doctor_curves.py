@@ -12,7 +12,7 @@ from chainrule.insight import probes
 from chainrule.insight.curve_rules import overfitting
 from chainrule.insight.probes import probe
 from chainrule.insight.standing import chance_of, standing
-from chainrule.layers import Dense, Dropout, Embedding, Flatten, GlobalAveragePooling1D, Input
+from chainrule.layers import LSTM, Dense, Dropout, Embedding, Flatten, GlobalAveragePooling1D, Input
 from chainrule.optimizers import SGD, Adam, AdamW
 from chainrule.utils import pad_sequences
 from commands import call
@@ -66,12 +66,15 @@ def test_a_little_gap_is_no_overfitting():
     assert overfitting(held) == []  # as good there as here: chance, or other samples
 
 
-@pytest.mark.parametrize("hidden", [[Dense(1, "relu")], [Dense(2, "tanh")]])
-def test_too_few_units_underfit(hidden):
-    found = trained(perceptron(*hidden), SPARSE, X, Y, Adam(1e-2), 14)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_too_few_units_underfit(activation):
+    narrow = perceptron(Dense(1, activation, name="narrow"))
+    found = trained(narrow, SPARSE, X, Y, Adam(1e-2), 14)
     assert set(found) == {"underfitting"}
     numbers = found["underfitting"].numbers
     assert numbers["skill"] < 0.7 < numbers["simple"]
+    assert found["underfitting"].change == {"layers": {"narrow": {"units": 32}}}
+    assert "'narrow' with 1" in found["underfitting"].cause
 
 
 def test_a_curve_is_not_fitted_by_a_line():
@@ -174,6 +177,22 @@ def test_shuffled_quantities_are_named_without_a_validation():
     y = np.random.default_rng(0).permutation(x[:, 0] * x[:, 1])
     found = trained([Input((4,)), Dense(32, "tanh"), Dense(1)], "mse", x, y, Adam(1e-2), 6)
     assert set(found) == {"labels_shuffled"}
+
+
+def test_a_weak_relation_is_one():
+    x = rows(1500, 6)
+    y = 0.25 * x[:, 0] + rows(1500, 1, 3)[:, 0]
+    layers = [Input((6,)), Dense(8, "relu"), Dense(1)]
+    assert trained(layers, "mse", x, y, Adam(3e-3), 6, validation_split=0.2) == {}
+    tokens = classes((1500, 8), 6)
+    reader = [Embedding(6, 6), LSTM(16), Dense(6, "softmax")]
+    assert trained(reader, SPARSE, tokens, tokens[:, 2], Adam(1e-2), 8) == {}
+
+
+def test_an_autoencoder_is_to_be_narrow():
+    x = rows(600, 10)
+    layers = [Input((10,)), Dense(3, "tanh"), Dense(10)]
+    assert trained(layers, "mse", x, x, Adam(1e-2), 12) == {}
 
 
 def test_labels_are_not_to_blame_for_a_rate_or_a_penalty_or_a_tenth_of_mistakes():

@@ -142,6 +142,24 @@ HEALTHY = {
         classes((200, 12), 40),
         classes((200, 12), 40, 2),
     ),
+    "one token decides": lambda: (
+        [Embedding(8, 4), GRU(4), Dense(8, "softmax")],
+        SPARSE,
+        classes((400, 6), 8),
+        classes((400, 6), 8)[:, 2],
+    ),
+    "a long tail": lambda: (
+        table(6, 11),
+        SPARSE,
+        rows(900, 6),
+        np.random.default_rng(2).binomial(10, 0.5, 900),
+    ),
+    "one in nine": lambda: (
+        table(6, 2),
+        SPARSE,
+        rows(540, 6),
+        (np.arange(540) % 9 == 0).astype(int),
+    ),
     "one in five": lambda: (
         table(6, 2),
         SPARSE,
@@ -169,6 +187,12 @@ def scaled(factor, offset=0.0):
 def column(j, values, n=600, d=8):
     x = rows(n, d)
     x[:, j] = values
+    return x
+
+
+def silenced():
+    x = spoken()[0].copy()
+    x[..., 4] = 0.0
     return x
 
 
@@ -212,6 +236,11 @@ PLANTED = {
             classes(200),
         ),
         {"x": "remove columns", "columns": [3]},
+    ),
+    "a channel of speech": (
+        "constant_feature",
+        ([Input((40, 13)), LSTM(8), Dense(10, "softmax")], SPARSE, silenced(), spoken()[1]),
+        {"x": "remove columns", "columns": [4]},
     ),
     "empty": (
         "constant_feature",
@@ -381,6 +410,13 @@ def test_losses_that_do_not_fit_are_named_with_the_layer(name):
     assert set(found) == {kind}
     assert found[kind].layer == "out"
     assert change is None or found[kind].change == {"layer": "out", **change}
+
+
+def test_a_convolution_can_be_the_last_layer():
+    layers = [Input((28, 28, 1)), Conv2D(10, 28, name="out"), Flatten()]
+    assert before(layers, SPARSE, X[..., None], Y)["loss_mismatch"].layer == "out"
+    layers = [Input((28, 28, 1)), Conv2D(10, 28), Flatten(), Softmax()]
+    assert before(layers, SPARSE, X[..., None], Y) == {}
 
 
 def test_the_bound_of_two_softmaxes_is_reached_by_the_best_inputs():

@@ -27,6 +27,7 @@ def test_examples(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name",
     [
+        "dashboard.md",
         "data.md",
         "explain.md",
         "files.md",

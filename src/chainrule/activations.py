@@ -229,6 +229,11 @@ def serialize(activation: Callable[..., Value]) -> str:
             return name
     if custom(registered_name(activation)) is activation:
         return registered_name(activation)
+    if hasattr(activation, "get_config"):
+        raise ArgumentError(
+            f"the activation {activation!r} is a layer, and is not saved as a part of another.\n"
+            "  fix: put it behind as a layer of its own, e.g. [Dense(8), LeakyReLU(0.1)]"
+        )
     place = inspect.getmodule(activation)
     raise ArgumentError(
         f"the activation {activation!r} of {place.__name__ if place else 'unknown'} is not one of "

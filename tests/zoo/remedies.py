@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import optimizers
+
 from . import edits
 from .data import Array, Data
 from .plan import Edit, Part, Plan, part
-from .run import Outcome, data_of, train, twin_skill
+from .run import Outcome, train, twin_skill
 
 ENOUGH = 0.7
 ROUNDS = 3  # advice on what the doctor says of the mended run is followed too
@@ -123,12 +125,9 @@ def _one(plan: Plan, key: str, value: Any) -> Plan:
     return _FIELDS[key](plan, value)
 
 
-def _optimizer(plan: Plan, value: Any) -> Plan:
-    if isinstance(value, Mapping):
-        return plan.but(
-            optimizer=part(value["name"], **{k: v for k, v in value.items() if k != "name"})
-        )
-    return plan.but(optimizer=part(str(value)))
+def _optimizer(plan: Plan, value: str) -> Plan:
+    known = {name.lower(): name for name in dir(optimizers) if name[0].isupper()}
+    return plan.but(optimizer=part(known[value.lower()]))
 
 
 def _fit(key: str) -> Callable[[Plan, Any], Plan]:
@@ -166,8 +165,3 @@ def standardized(data: Data) -> Data:
         return ((x - mean) / np.where(deviation > 0, deviation, 1.0)).astype("float32")
 
     return data.inputs(change)
-
-
-def size_of(plan: Plan) -> int:
-    """Return the number of rows to learn from."""
-    return len(data_of(plan).x)

@@ -56,6 +56,8 @@ class GradientDoctor(Callback):
     ['learning_rate_too_low']
     """
 
+    judges_start = True
+
     def __init__(self, statistics: str | int = "auto", verbose: int = 0) -> None:
         whole = isinstance(statistics, int) and not isinstance(statistics, bool) and statistics > 0
         if statistics != "auto" and not whole:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MOST = 2_000  # rows of a sample: a share of them is known to about 1 % (a standard error)
 FEW = 256  # rows of what layers are shown
 LABELS = 200_000  # targets that are counted where they are numbers of classes
-_AT_ONCE = 256
+_AT_ONCE, _FEWEST_AT_ONCE = 256, 32
 _FEWEST = 64
 _BYTES = 64 * 2**20  # of a sample at most
 
@@ -184,8 +184,10 @@ class Case:
         """Return what the model puts out for the sample, or for others, as it is now."""
         lent = self.memo.setdefault("lent", without_metrics(self.trainer))
         given = self.sample if batches is None else batches
+        # No more at once than take less memory than a step of training does.
+        size = min(max(self.batch_size, _FEWEST_AT_ONCE), _AT_ONCE)
         with states_aside(self.model):
-            found = loop.predict(lent, Arrays(given), _AT_ONCE, CallbackList([]), Progress(0))
+            found = loop.predict(lent, Arrays(given), size, CallbackList([]), Progress(0))
         lent.release()
         return found[0]
 

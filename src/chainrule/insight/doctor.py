@@ -16,6 +16,7 @@ from chainrule.insight.layer_look import LayerLook, Look, look_at
 from chainrule.insight.outside import after_epoch, before_training
 from chainrule.insight.replay import Place, non_finite, place_of
 from chainrule.insight.rules_flat import on_flat
+from chainrule.insight.rules_later import on_steps
 from chainrule.insight.rules_layers import on_layers
 from chainrule.insight.rules_loss import on_loss
 from chainrule.insight.trials import Trials, rate_of
@@ -107,7 +108,7 @@ class Doctor:
         """Return what is wrong as far as can be told now, the worst first."""
         e = self.evidence()
         lost = [] if self.lost is None else [self.lost]
-        found = [*lost, *self.before, *on_layers(e), *after_epoch(self.case.after(self.history))]
+        found = [*lost, *self.before, *on_layers(e), *on_steps(e), *after_epoch(e.case)]
         # Trials cost steps: only where nothing else explains the curve; and while the run goes on,
         # only of a network that has learnt nothing.
         if (ending or e.stuck) and not any(explains(cause, _RATE) for cause in found):

@@ -20,7 +20,7 @@ from chainrule.training.finding import Finding
 
 _FEWEST = 3  # epochs in which the loss stands still
 _STILL = 0.01  # of the loss of knowing nothing: a change from epoch to epoch that is none
-_FLAT = 0.03  # ||gradient|| ||weights|| / loss: at usual weights it is about 1, and more
+_FLAT = 0.1  # ||gradient|| ||weights|| / loss: at usual weights it is about 1, and more
 _DOWN = 1e-2  # of the largest curvature: how far the loss must bend down at a saddle point
 _OUT = 0.05  # of the loss of knowing nothing: how far steps with Adam must come below
 _PRODUCTS = 40  # Hessian-vector products: enough for the ends of a spectrum to 1 %

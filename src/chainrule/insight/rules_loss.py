@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from chainrule.dtypes import Array
 from chainrule.insight.evidence import LEARNT, STUCK, Evidence
 from chainrule.insight.trials import STEPS, Trials
 from chainrule.training.finding import Finding
@@ -21,11 +22,13 @@ _BETTER = 0.8  # of the run's last loss: what a trial must come below to be bett
 _SLOW = 0.3  # of the way to no loss: a run that came as far is not too slow
 _MOVED = 0.1  # of their norm: weights that moved farther were not held back by the rate
 _STAYED = 1e-2  # of their norm: weights that moved less do not make the loss go up and down
+_FALLEN = 0.02  # of the loss of knowing nothing: more than the noise of a trial's last steps
 _CREPT = 0.03  # of the fall at a better rate: one that falls more is slow, but on its way
 _PATIENCE = 60  # steps before nothing learnt is held against a network
 _FALLING = 0.01  # of the loss of knowing nothing: what falls by more in half of the epochs goes on
 _FEWEST = 6  # epochs by which ups and downs are told from chance
 _SWING = 0.05  # of the loss: rises that are in the mean below this do no harm
+_WILD = 0.3  # of the loss of knowing nothing: rises that sum up to more do not come by chance
 _FLOOR = 0.1  # of the loss of knowing nothing: below it, ups and downs are those of small numbers
 
 
@@ -43,7 +46,7 @@ def _rate(e: Evidence) -> Iterator[Finding]:
     if trials.rate == 0:
         yield _no_rate(e)
         return
-    best = trials.best() if trials.possible else None
+    best = _best(e, trials) if trials.possible else None
     if best is None:
         return
     rate, end = best
@@ -51,18 +54,28 @@ def _rate(e: Evidence) -> Iterator[Finding]:
     level = max(abs(e.chance), 1e-12) if math.isfinite(e.chance) else abs(last)
     # Both must be worse: the whole run, and as many steps of it as the trial had.
     bar = end + (1 - _BETTER) * level
-    if last <= bar or mine <= bar or not end < _BETTER * e.chance:
-        return
-    if rate * (_APART if math.isfinite(mine) else _FAIL_APART) < trials.rate:
+    worse = not (last <= bar or mine <= bar) and end < _BETTER * e.chance
+    # Where nothing has moved, any fall will do: the trial is short.
+    stayed = e.moved < _STAYED and end < min(last, mine) - _FALLEN * level
+    if worse and rate * (_APART if math.isfinite(mine) else _FAIL_APART) < trials.rate:
         yield _verdict(e, trials, rate, "high")
-    elif rate > _APART * trials.rate and not e.progress > _SLOW and _hardly(e, trials, end):
+    elif (worse or stayed) and rate > _APART * trials.rate and _hardly(e, trials, end):
         yield _verdict(e, trials, rate, "low")
+
+
+def _best(e: Evidence, trials: Trials) -> tuple[float, float] | None:
+    """Return the best rate that was tried, and its loss: much higher ones too, where nothing has
+    moved."""
+    found = [trials.best, trials.higher() if e.moved < _STAYED else None]
+    return min((one for one in found if one is not None), key=lambda one: one[1], default=None)
 
 
 def _hardly(e: Evidence, trials: Trials, end: float) -> bool:
     """Return whether neither weights nor loss have moved much, beside what they could have."""
+    if e.moved > _MOVED or e.progress > _SLOW:
+        return False
     still, mine = trials.end(0.0), trials.end(trials.rate)
-    return not e.moved > _MOVED and still - mine < _CREPT * (still - end)
+    return still - mine < _CREPT * (still - end)
 
 
 def _verdict(e: Evidence, trials: Trials, rate: float, how: str) -> Finding:
@@ -111,28 +124,40 @@ def _no_rate(e: Evidence) -> Finding:
 
 
 def _oscillation(e: Evidence) -> Iterator[Finding]:
-    """Yield that the loss goes up about as much as it goes down, and far."""
+    """Yield that the loss goes up about as much as it goes down, or once rose far."""
     first = max(2, len(e.losses) // 4)
-    losses = np.asarray(e.losses[first:], np.float64)
-    if len(losses) < _FEWEST or not np.isfinite(losses).all() or not e.chance > 0:
+    losses = np.asarray(e.losses, np.float64)
+    if len(losses) - first < _FEWEST or not np.isfinite(losses).all() or not e.chance > 0:
         return
-    steps = np.diff(losses)
-    rises, falls = float(steps[steps > 0].sum()), float(-steps[steps < 0].sum())
-    swing = rises / len(steps) / float(losses.mean())
-    high = losses.mean() > _FLOOR * e.chance
-    far = not e.moved < _STAYED and rises / len(steps) > _noise(e) * float(losses.mean())
-    if high and swing > _SWING and rises > 0.5 * falls and far:
-        yield Finding(
-            "oscillation",
-            None,
-            f"in the last {len(losses)} epochs the loss rose by {rises:.3g} in all and fell by "
-            f"{falls:.3g}; in the mean it is {losses.mean():.3g}",
-            "lower the learning rate or the momentum, or take larger batches",
-            first * e.per_epoch,
-            "steps go beyond the valley and back",
-            _lower(e),
-            {"rises": rises, "falls": falls, "swing": swing},
-        )
+    for begin, wild in ((first, False), (1, True)):
+        part = losses[begin:]
+        steps = np.diff(part)
+        rises, falls = float(steps[steps > 0].sum()), float(-steps[steps < 0].sum())
+        mean = rises / len(steps)
+        swing = mean / float(part.mean())
+        enough = rises > _WILD * e.chance if wild else swing > _SWING and rises > 0.5 * falls
+        high = part.mean() > _FLOOR * e.chance
+        far = not e.moved < _STAYED and mean > _noise(e) * float(part.mean())
+        if enough and high and far:
+            yield _swinging(e, part, begin, (rises, falls, swing))
+            return
+
+
+def _swinging(
+    e: Evidence, losses: Array, begin: int, numbers: tuple[float, float, float]
+) -> Finding:
+    rises, falls, swing = numbers
+    return Finding(
+        "oscillation",
+        None,
+        f"in the last {len(losses)} epochs the loss rose by {rises:.3g} in all and fell by "
+        f"{falls:.3g}; in the mean it is {losses.mean():.3g}",
+        "lower the learning rate or the momentum, or take larger batches",
+        begin * e.per_epoch,
+        "steps go beyond the valley and back",
+        _lower(e),
+        {"rises": rises, "falls": falls, "swing": swing},
+    )
 
 
 def _noise(e: Evidence) -> float:

@@ -72,22 +72,27 @@ class Trials:
         return self.rate > 0 and self.losses(self.rate) is not None
 
     @cached_property
-    def suggested(self) -> float | None:
-        """The rate, of a range test, at which the loss falls fastest; ``None`` where it does not
-        fall at any."""
+    def rising(self) -> LearningRates | None:
+        """A range test: the losses at rates that rise, beside those of the same samples where no
+        weight moves, so that it does not matter that some are easier; ``None`` for no such test."""
         rates = np.geomspace(_LOWEST, _HIGHEST, _RISING)
-        losses = self._run(rates)
-        if losses is None or len(losses) < 2:
+        losses, still = self._run(rates), self._run(np.zeros(_RISING))
+        if losses is None or still is None or len(losses) < 2 or len(still) < len(losses):
             return None
-        result: LearningRates = found(rates[: len(losses)], losses, len(losses) < _RISING)
-        return result.suggestion
+        still = still[: len(losses)]
+        return found(rates[: len(losses)], losses - still + still.mean(), len(losses) < _RISING)
 
+    @cached_property
     def best(self) -> tuple[float, float] | None:
-        """Return the rate with the lowest loss at the end of a trial, of the suggested one and its
-        neighbours, and that loss."""
-        if self.suggested is None:
+        """The rate with the lowest loss at the end of a trial, and that loss: of those where the
+        range test falls fastest and those below its lowest."""
+        if self.rising is None:
             return None
-        rates = [float(f"{self.suggested * factor:.1g}") for factor in (0.3, 1.0, 3.0)]
+        lowest = float(self.rising.rates[self.rising.smoothed.argmin()])
+        near = [lowest * factor for factor in (0.03, 0.1, 0.3)]
+        if self.rising.suggestion is not None:
+            near += [self.rising.suggestion * factor for factor in (0.3, 1.0, 3.0)]
+        rates = sorted({float(f"{rate:.1g}") for rate in near})
         end, rate = min((self.end(rate), rate) for rate in rates)
         return (rate, end) if np.isfinite(end) else None
 
@@ -108,6 +113,17 @@ class Trials:
     def _one(self, step: Step, order: Array, number: int) -> float:
         step.run(self.batches, number * self.size, 1, order)
         return float(step.program.output(0))
+
+    def higher(self) -> tuple[float, float] | None:
+        """Return the best of the rates 10, 100, ... times that of the run, and its loss at the end;
+        a range test may miss it, where noise hides how little the loss falls at most rates."""
+        tried: list[tuple[float, float]] = []
+        rate = 10 * self.rate
+        while 0 < rate <= _HIGHEST and (not tried or np.isfinite(tried[-1][0])):
+            tried.append((self.end(rate), rate))
+            rate *= 10
+        end, rate = min(tried, default=(np.inf, 0.0))
+        return (rate, end) if np.isfinite(end) else None
 
     def _run(self, rates: Array) -> Array | None:
         """Return the losses of steps at these rates, up to where one is far above the lowest."""

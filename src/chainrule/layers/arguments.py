@@ -144,6 +144,21 @@ def built(layer: Layer, arguments: Arguments) -> None:
         layer.build_for(shapes_of(arguments.first))
 
 
+def check_shapes(layer: Layer, given: Sequence[Any], named: Mapping[str, Any]) -> None:
+    """Raise where a layer's `build` asks for the shapes of more arguments than were given."""
+    try:
+        inspect.signature(layer.build).bind(*given, **named)
+    except TypeError:
+        asked = [n for n in names_of(type(layer).build) if n not in ("*", "**")]
+        inputs = [name.removesuffix("_shape") for name in asked]
+        raise ArgumentError(
+            f"{layer.label} is called with {len(given) + len(named)} input of these: "
+            f"{', '.join(inputs)}.\n"
+            f"  fix: call it with several, e.g. y = layer({', '.join(['x'] * 2)}) in a Model of "
+            "Inputs and outputs; a Sequential hands each layer one"
+        ) from None
+
+
 def shapes_of(inputs: Any) -> Any:
     """Return the shape of the inputs, that of the batch ``None``; of several, in their form."""
     if isinstance(inputs, list | tuple | dict):

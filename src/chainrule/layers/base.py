@@ -261,6 +261,7 @@ class Layer(Weighted):
         `build` calls them by."""
         if not self.built:
             given = () if shapes else (input_shape,)
+            arguments.check_shapes(self, given, shapes)
             with scope.blame(self.label), scope.apart():
                 self.build(*given, **shapes)
             self.built = True

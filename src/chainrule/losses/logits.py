@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chainrule import ops
-from chainrule.graph import Value
+from chainrule.graph import Value, scope
 
 
 def logits_of_softmax(y: Value) -> Value | None:
@@ -26,5 +26,6 @@ def logits_of_sigmoid(y: Value) -> Value | None:
         return node.arguments[0]
     if node.op.name == "dense" and node.attributes["activation"] == "sigmoid":
         x, kernel, bias = node.arguments
-        return ops.dense(x, kernel, bias)
+        with scope.at(node.path):  # it is still what that layer does
+            return ops.dense(x, kernel, bias)
     return None

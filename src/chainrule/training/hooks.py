@@ -47,6 +47,8 @@ class Callback:
     # How often the steps of training are measured for `run.statistics`: every so many, or "auto",
     # for about 2 % of the time; None where this callback does not look at them.
     statistics: int | str | None = None
+    # Whether it judges the first weights itself, so that `fit` need not warn of them.
+    judges_start = False
 
     def set_model(self, model: Model) -> None:
         """Take the model of the run."""

@@ -140,9 +140,14 @@ def forewarn(trainer: Trainer, batches: Any) -> None:
 def _outside() -> int:
     """Return how many calls back the user's own line is, for the caller's caller as 1."""
     frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith("chainrule."):
+    while frame.f_back is not None and _is_ours(frame.f_globals):
         frame, level = frame.f_back, level + 1
     return level
+
+
+def _is_ours(names: dict[str, Any]) -> bool:
+    # What was run by `exec` may have no name.
+    return str(names.get("__name__", "")).startswith("chainrule.")
 
 
 def rows_of(n: int, most: int = ROWS) -> Order:

@@ -81,7 +81,8 @@ def fit(
     """
     trainer.refresh()
     _plan_ahead(trainer, training, validation, schedule)
-    forewarn(trainer, training.sample)
+    if not any(callback.judges_start for callback in hooks.callbacks):
+        forewarn(trainer, training.sample)
     run = Run(trainer, training, validation, schedule, hooks, progress, schedule.initial_epoch)
     run.statistics = _statistics(trainer, hooks)
     snapshot = Snapshot(trainer)

@@ -17,7 +17,7 @@ _NUMBERS = ("mean", "std", "norm", "min", "max", "zeros", "nonfinite", "saturate
 SUMMARY = np.dtype([*((name, np.float64) for name in _NUMBERS), ("histogram", np.uint16, BINS)])
 
 DEAD_WINDOW = 10  # looks in which a unit that is dead puts out nothing
-SNR_WINDOW = 16  # looks over which a gradient's mean and variance are taken
+SNR_WINDOW = 8  # looks over which a gradient's mean and variance are taken
 
 _MOST_BYTES = 64 * 2**20  # of what is kept; beyond, every other of the older looks goes
 _MOST_LOOKS = 4096
@@ -57,8 +57,8 @@ class Statistics:
         The share of a relu layer's units that were 0 for all samples of the last 10 looks (as many
         as there are); NaN for others.
     snr : array [looks, weights]
-        The gradient's signal-to-noise ratio over the last 16 looks, ``|mean g|^2 / sum var g``, of
-        some of its elements; NaN before.
+        The gradient's signal-to-noise ratio over the last 8 looks, ``|mean g|^2 / sum var g``, of
+        some of its elements; NaN before. Noise alone gives 1/8.
     """
 
     def __init__(self, every: int | str = "auto") -> None:

@@ -169,7 +169,7 @@ class StepSurvey:
         if here is None or here.node is None or here in seen or kind in _UNSEEN:
             return
         seen.add(here)
-        i, activation = len(self.layers), _activation(value, kind)
+        i, activation = len(self.layers), _activation(value, kind) or _activation(here, "")
         units = here.shape[-1] if here.ndim > 1 else 1
         self.layers.append(LayerInfo(layer_name(path), kind, activation, units, i, exit_.shape[1:]))
         low, high = _ENDS.get(activation, (-math.inf, math.inf))
