@@ -96,7 +96,7 @@ FAULTS = {
             SGD(1e-4),
         ),
         "wide",
-        "layer",
+        "layers",
     ),
     "learning_rate_too_high": (
         lambda: network([relu(64)], SGD(20.0)),

@@ -23,6 +23,9 @@ from .run import Outcome, train, twin_skill
 
 ENOUGH = 0.7
 ROUNDS = 3  # advice on what the doctor says of the mended run is followed too
+LONGER = (
+    4  # times the epochs, at rates that were chosen low so that the sick run is not lost at once
+)
 _LOWER = 0.9
 
 
@@ -57,12 +60,27 @@ def mend(plan: Plan, outcome: Outcome) -> Mended:
     finding = outcome.named(plan)
     changed, result, rounds = plan, outcome, 0
     while rounds < ROUNDS and finding is not None and finding.change:
-        changed = applied(changed, finding.change)
+        try:
+            changed = applied(changed, finding.change)
+        except (KeyError, StopIteration):
+            break  # an argument or a layer that the plan does not have
         result, rounds = train(changed), rounds + 1
         if _learns(plan, outcome, result, healthy):
             return Mended(True, True, outcome.skill, result.skill, healthy, rounds)
         finding = next((f for f in result.findings if f.change), None)
-    return Mended(rounds > 0, False, outcome.skill, result.skill, healthy, rounds)
+    mended = Mended(rounds > 0, False, outcome.skill, result.skill, healthy, rounds)
+    return _longer(plan, changed, mended) if rounds else mended
+
+
+def _longer(plan: Plan, changed: Plan, so_far: Mended) -> Mended:
+    """Return what comes of more epochs, if the sick run does not learn in as many."""
+    epochs = LONGER * plan.epochs
+    before = train(plan.but(epochs=epochs), doctor=False)
+    after = train(changed.but(epochs=epochs))
+    if before.skill >= ENOUGH * so_far.healthy:
+        return so_far
+    works = _learns(plan, before, after, so_far.healthy)
+    return Mended(True, works, before.skill, after.skill, so_far.healthy, so_far.rounds)
 
 
 def _learns(plan: Plan, before: Outcome, after: Outcome, healthy: float) -> bool:

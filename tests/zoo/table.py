@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .plan import Plan
-from .remedies import ENOUGH, Mended
+from .remedies import ENOUGH, LONGER, Mended
 from .run import Outcome
 
 
@@ -108,7 +108,7 @@ def document(results: Sequence[Result]) -> str:
     wrong = [r for r in results if (not r.right if r.plan.fault else r.outcome.findings)]
     parts = [
         "# The zoo: planted faults, and what the doctor says\n",
-        _WORDS.format(enough=f"{ENOUGH:.0%}"),
+        _WORDS.format(enough=f"{ENOUGH:.0%}", longer=LONGER),
         "## By half\n", halves_table(results) + "\n",
         "## By fault\n", kinds_table(results) + "\n",
         "## What went wrong\n",
@@ -148,5 +148,6 @@ The remedy is applied by a program, from the `change` of the finding, and the ru
 the doctor then advises something else, that is followed too, at most three times in all. The
 network learns if it then has {enough} of the skill that it has without the fault (on rows it was
 not trained on: balanced accuracy above chance, or the squared correlation), and the fault is no
-longer named; for overfitting, if the loss on those rows is lower by a tenth.
+longer named; for overfitting, if the loss on those rows is lower by a tenth. Where that is not so
+at once, it may train {longer} times as long, if the run with the fault does not learn in that time.
 """

@@ -21,6 +21,7 @@ from chainrule.training.finding import Finding
 # the validation loss is above its least so far. His most patient criterion stops at 5 %.
 RISE = 0.05
 GAP = 0.08  # of right classes, or of explained variance: between training and validation
+_LATE = 3  # epochs
 TIMES = 2.0  # the loss in validation as a multiple of that in training
 _CERTAIN = 3.0  # standard errors
 
@@ -53,7 +54,8 @@ def overfitting(case: Case) -> list[Finding]:
     if not np.isfinite(held).all() or not held[-1] > TIMES * train[-1]:
         return []
     best = int(held.argmin())
-    risen = float(held[-1] / held[best] - 1.0) if held[best] > 0 else 0.0
+    late = float(held[-_LATE:].min())  # each of the last epochs is so much above the best
+    risen = late / float(held[best]) - 1.0 if held[best] > 0 else 0.0
     if case.restores and best < len(held) - 1:
         return []  # the run goes back to its best weights: the remedy is at work
     here, there = standing(case), standing(case, case.validation)
@@ -189,7 +191,7 @@ def labels_shuffled(case: Case) -> list[Finding]:
         return []
     if len(case.x) < _ENOUGH or len(train) * (case.steps or _STEPS) < _STEPS:
         return []
-    if not train[0] > NOTHING * chance or (len(held) and not np.nanmin(held) > NOTHING * chance):
+    if not train[0] > NOTHING * chance or not _nothing_held(case, held):
         return []
     labels = labels_of(case, case.y)
     if labels is not None and labels.chance > _ONE_SIDED:
@@ -202,10 +204,18 @@ def labels_shuffled(case: Case) -> list[Finding]:
     return [_shuffled(case, chance, simple)]
 
 
+def _nothing_held(case: Case, held: Array) -> bool:
+    """Return whether the validation, if there is one, was never below its own constant answer."""
+    if not len(held):
+        return True
+    chance = chance_of(case, case.validation) if case.validation is not None else None
+    return chance is not None and bool(np.nanmin(held) > NOTHING * chance)
+
+
 def _beyond_memory(case: Case, chance: float) -> bool:
     """Return whether more of the labels is known than the weights could hold by heart."""
     known = max(chance - float(case.curve("loss")[-1]), 0.0) / np.log(2)
-    return known * (case.samples or len(case.x)) > _BITS * case.model.count_params()
+    return bool(known * (case.samples or len(case.x)) > _BITS * case.model.count_params())
 
 
 def first_outputs(case: Case) -> list[Finding]:

@@ -72,8 +72,7 @@ class Evidence:
     def since(self, measure: str, layer: str, limit: float) -> int | None:
         """Return the first step looked into at which a layer's measure reached a limit."""
         s = self.statistics
-        names = [] if s is None else [one.name for one in s.layers]
-        if layer not in names:
+        if s is None or layer not in (names := [one.name for one in s.layers]):
             return None
         table = s.dead if measure == "dead" else s.activation[measure]
         reached = np.flatnonzero(table[:, names.index(layer)] >= limit)

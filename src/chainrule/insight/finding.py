@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chainrule.training.finding import Finding
+from chainrule.training.finding import Finding as Finding
 
 # The worst first: what stops training, what spoils it from the start, the data, then the rest.
 KINDS = (

@@ -14,7 +14,7 @@ from chainrule.data.iterables import Iterated, Sequenced
 from chainrule.data.source import Endless, First, Source, Window
 from chainrule.dtypes import Array
 from chainrule.errors import ChainruleError, GraphError
-from chainrule.graph import Node, Value, ordered
+from chainrule.graph import Node, Value, Variable, ordered
 from chainrule.graph.primitive import run_body
 from chainrule.graph.scope import BACKWARD
 from chainrule.insight.trials import going_back
@@ -294,7 +294,7 @@ def _told(run: Run, lent: Trainer, found: Arisen, one: _One, place: Place, numbe
     )
 
 
-def _floats(lent: Trainer) -> Iterator[object]:
+def _floats(lent: Trainer) -> Iterator[Variable]:
     return (v for v in lent.model.variables if v.value.size and v.value.dtype.kind == "f")
 
 

@@ -1,5 +1,9 @@
 """Rules on places where the loss is flat: plateaus and saddle points, told by slope and curvature.
 
+At saddle points the gradient is small though the loss is high and bends down in some direction
+(Dauphin et al., "Identifying and attacking the saddle point problem", arXiv 1406.2572); where there
+are more layers it hardly bends, and the plateau is the longer (Saxe et al., arXiv 1312.6120).
+
 That such a place is not a minimum is tried out: a few steps with Adam, which divides gradients by
 their size, must lead out of it.
 """

@@ -16,13 +16,20 @@ from chainrule.insight.layer_look import LayerLook
 from chainrule.layers import RNN, Layer
 from chainrule.training.finding import Finding
 
-# By these limits no usual initializer with an activation that it suits is at fault; see
-# `chainrule.training.verdicts`, whose tests hold them.
+# That signals keep their size is what Glorot and Bengio (AISTATS 2010, equations 8 and 9) and He et
+# al. (arXiv 1502.01852, equations 10 and 14) ask for. By these limits no usual initializer with an
+# activation that it suits is at fault; see `chainrule.training.verdicts`, whose tests hold them.
 FAINT, LOUD = 1e-4, 1e3
 _FAINTER = 1e-2  # as FAINT, for a network that has learnt next to nothing
 _NARROWS = 0.1  # of the first layer's: a gradient that fades by depth has outputs that do so too
-_PULL = 20.0  # a layer that counts once makes the loss change by its share; one over time by more
+# A layer that counts once makes the loss change by about its share; one applied at each of t
+# steps by t times that, where its signal grows (Pascanu et al., arXiv 1211.5063, section 2.1).
+_PULL = 20.0
+# He initialization leaves half of the outputs 0, but hardly a unit for all samples; of layers that
+# have died all or nearly all do (Lu et al., "Dying ReLU and initialization", arXiv 1903.06733).
 DEAD = 0.9
+# Of tanh with unit inputs 1 % are so far out; of layers that have stopped learning most are (Glorot
+# and Bengio, section 3.2 and figure 3).
 SATURATED = 0.5
 _CULPRIT = 10.0  # so many times its neighbours' share in what is lost, one layer alone is at fault
 _SMALL, _LARGE = 0.1, 5.0  # of the gain of a kernel, in multiples of the activation's own
@@ -34,6 +41,7 @@ _FITS = {
     "gelu": "he_normal",
     "selu": "lecun_normal",
 }
+_ADAM = {"optimizer": "adam"}
 _GAINS = {"relu": math.sqrt(2.0)}
 
 
@@ -118,24 +126,28 @@ def _saturated(e: Evidence) -> Iterator[Finding]:
     for first, now in _pairs(e):
         early = first.saturated > SATURATED
         if now.saturated > SATURATED and (early or e.stuck):
-            yield Finding(
-                "saturated_activation",
-                first.name,
-                f"{now.saturated:.0%} of its {first.activation} outputs are where the slope is "
-                f"less than 2 % of its largest, so that gradients die; {first.saturated:.0%} "
-                "before the first step",
-                f"begin with smaller kernels, e.g. {fitting(first.activation)}"
-                if early
-                else "lower the learning rate",
-                0 if early else None,
-                f"its kernel multiplies the deviation of its inputs by {first.gain:.3g}"
-                if early
-                else "steps were so large that its weighted sums ran off",
-                {"layer": first.name, "kernel_initializer": fitting(first.activation)}
-                if early
-                else _slower(e),
-                {"saturated": now.saturated, "saturated_at_first": first.saturated},
-            )
+            yield _saturated_layer(e, first, now, early)
+
+
+def _saturated_layer(e: Evidence, first: LayerLook, now: LayerLook, early: bool) -> Finding:
+    what = fitting(first.activation)
+    begun = {"layer": first.name, "kernel_initializer": what, "bias_initializer": "zeros"}
+    return Finding(
+        "saturated_activation",
+        first.name,
+        f"{now.saturated:.0%} of its {first.activation} outputs are where the slope is less than "
+        f"2 % of its largest, so that gradients die; {first.saturated:.0%} before the first step",
+        f"begin with smaller kernels, e.g. {what}, and biases of 0; and train with Adam"
+        if early
+        else "lower the learning rate",
+        0 if early else e.since("saturated", first.name, SATURATED),
+        f"its kernel multiplies the deviation of its inputs by {first.gain:.3g}, or its biases "
+        "are far from 0"
+        if early
+        else "steps were so large that its weighted sums ran off",
+        {**begun, **_ADAM} if early else _slower(e),
+        {"saturated": now.saturated, "saturated_at_first": first.saturated},
+    )
 
 
 def _backward(e: Evidence) -> Iterator[Finding]:
@@ -151,10 +163,10 @@ def _backward(e: Evidence) -> Iterator[Finding]:
     loud = {name: ratio for name, ratio in ratios.items() if not ratio <= LOUD}
     if faint:
         name = min(faint, key=lambda n: faint[n])
-        yield _lost("vanishing_gradient", culprit(layers, name, min), faint[name], layers)
+        yield _lost(e, "vanishing_gradient", culprit(layers, name, min), faint[name], layers)
     if loud:
         name = max(loud, key=lambda n: loud[n])
-        yield _lost("exploding_gradient", culprit(layers, name, max), loud[name], layers)
+        yield _lost(e, "exploding_gradient", culprit(layers, name, max), loud[name], layers)
     elif e.diverged or (e.stuck and e.chance_is_known):
         # Of a loss that is near 0 already the gradient is many times as large, in health too.
         again = _recurrent(e.case.model)
@@ -182,12 +194,12 @@ def _over_time(layers: Sequence[LayerLook]) -> Iterator[Finding]:
             layer.name,
             f"before the first step, the gradient by its kernels times these is {layer.pull:.3g} "
             "times the loss",
-            "begin with recurrent kernels that are orthogonal, with a gain of 1; and clip "
-            "gradients (the optimizer's clipnorm)",
+            "begin with recurrent kernels that are orthogonal, with a gain of 1, and train with "
+            "Adam; or clip gradients (the optimizer's clipnorm)",
             0,
             "its weights are applied again and again, and each time the signal grows: its kernel "
             f"multiplies deviations by {layer.gain:.3g}",
-            {"layer": layer.name, "recurrent_initializer": "orthogonal"},
+            {"layer": layer.name, "recurrent_initializer": "orthogonal", **_ADAM},
             {"pull": layer.pull, "gain": layer.gain},
         )
 
@@ -204,36 +216,42 @@ def culprit(
     return next(layer for layer in layers if layer.name == otherwise)
 
 
-def _lost(kind: str, layer: LayerLook, ratio: float, layers: Sequence[LayerLook]) -> Finding:
+def _lost(
+    e: Evidence, kind: str, layer: LayerLook, ratio: float, layers: Sequence[LayerLook]
+) -> Finding:
     hidden = [one for one in layers[:-1] if one.activation == layer.activation]
-    names = [one.name for one in hidden]
-    change: dict[str, object] = {"layers": names, "kernel_initializer": fitting(layer.activation)}
-    gain = float(np.median([one.gain for one in hidden])) if hidden else layer.gain
-    cause = (
-        f"its kernel multiplies deviations by {layer.gain:.3g} and there are {len(layers)} layers"
-    )
-    if kind == "exploding_gradient":
-        remedy = f"begin with smaller kernels, e.g. {fitting(layer.activation)}"
-    elif layer.activation == "sigmoid":
-        remedy = "use relu with HeNormal kernels: the slope of a sigmoid is at most 1/4"
-        cause = f"each of {len(hidden)} sigmoids divides the gradient by 4 and more"
-        change = {"layers": names, "activation": "relu", "kernel_initializer": "he_normal"}
-    else:
-        remedy = f"begin with larger kernels, e.g. {fitting(layer.activation)}"
+    names = list(dict.fromkeys([one.name for one in hidden] + [layer.name]))
+    where = "" if kind == "exploding_gradient" else " at its lowest"
+    cause, remedy, change = _advice(e, kind, layer, len(layers))
     return Finding(
         kind,
         layer.name,
-        f"before the first step, the gradient by a layer's outputs is {ratio:.1e} times as large "
-        f"at its lowest as at the last layer"
-        if kind == "vanishing_gradient"
-        else f"before the first step, the gradient by a layer's outputs is {ratio:.1e} times as "
-        "large as at the last layer",
-        f"{remedy}; or put BatchNormalization between the layers",
+        f"before the first step, the gradient by a layer's outputs is {ratio:.1e} times as large"
+        f"{where} as at the last layer",
+        f"{remedy}; and train with Adam, whose steps do not go with the size of gradients; or put "
+        "BatchNormalization between the layers",
         0,
         cause,
-        change,
-        {"ratio": ratio, "gain": gain},
+        {"layers": names, **change, **_ADAM},
+        {"ratio": ratio, "gain": layer.gain, "layers": len(names)},
     )
+
+
+def _advice(
+    e: Evidence, kind: str, layer: LayerLook, depth: int
+) -> tuple[str, str, dict[str, str]]:
+    """Return a cause, a remedy and the arguments that it changes."""
+    what = fitting(layer.activation)
+    cause = f"its kernel multiplies deviations by {layer.gain:.3g}, and there are {depth} layers"
+    if kind == "exploding_gradient":
+        return cause, f"begin with smaller kernels, e.g. {what}", {"kernel_initializer": what}
+    if layer.activation not in ("sigmoid", "hard_sigmoid"):
+        return cause, f"begin with larger kernels, e.g. {what}", {"kernel_initializer": what}
+    cause = "the slope of a sigmoid is at most 1/4: each divides the gradient by 4 and more"
+    if _recurrent(e.case.model)(layer.name):
+        return cause, "use tanh, or LSTM layers", {"activation": "tanh"}
+    change = {"activation": "relu", "kernel_initializer": "he_normal"}
+    return cause, "use relu with HeNormal kernels", change
 
 
 def _scale(e: Evidence) -> Iterator[Finding]:
@@ -243,27 +261,29 @@ def _scale(e: Evidence) -> Iterator[Finding]:
     if look is None or not layers:
         return
     spreads = [layer.spread for layer in layers]
+    # Of a table that rows are looked up in, no sum is formed.
+    layers = [layer for layer in layers if layer.activation != "take"] or layers
     faint = [layer for layer in layers if 0 < layer.spread < FAINT * spreads[0]]
     wild = look.loss > _WILD * e.chance or not math.isfinite(look.loss)
     off = {layer.name: layer.gain / _GAINS.get(layer.activation, 1.0) for layer in layers}
     largest = max(layers, key=lambda layer: off[layer.name])
     smallest = min(layers, key=lambda layer: off[layer.name] or math.inf)
-    if off[largest.name] > (_LARGE if wild else _HUGE if e.stuck else math.inf):
-        evidence = (
-            f"the first loss is {look.loss:.3g}, and knowing nothing would cost {e.chance:.3g}"
-        )
-        yield _scaled(
-            largest, f"{evidence}; its kernel multiplies deviations by {largest.gain:.3g}"
-        )
+    limit = _LARGE if wild else _HUGE if e.stuck else math.inf
+    told = f"its kernel multiplies deviations by {largest.gain:.3g}"
+    if off[largest.name] > limit:
+        these = [layer for layer in layers if off[layer.name] > _LARGE]
+        known = f"the first loss is {look.loss:.3g}, and knowing nothing would cost {e.chance:.3g}"
+        yield _scaled(largest, f"{known}; {told}", these)
     elif off[smallest.name] < _SMALL and (faint or e.stuck):
+        these = [layer for layer in layers if off[layer.name] < _SMALL]
         share = min(spreads) / max(spreads[0], 1e-300)
-        evidence = f"its kernel multiplies deviations by {smallest.gain:.3g}"
+        told = f"its kernel multiplies deviations by {smallest.gain:.3g}"
         yield _scaled(
-            smallest, f"{evidence}; the outputs of a later layer vary {share:.1e} as much"
+            smallest, f"{told}; the outputs of a later layer vary {share:.1e} as much", these
         )
 
 
-def _scaled(layer: LayerLook, evidence: str) -> Finding:
+def _scaled(layer: LayerLook, evidence: str, these: Sequence[LayerLook]) -> Finding:
     what = fitting(layer.activation)
     return Finding(
         "bad_initialization_scale",
@@ -272,8 +292,8 @@ def _scaled(layer: LayerLook, evidence: str) -> Finding:
         f"begin with kernels that keep the scale of signals, e.g. {what}",
         0,
         f"the initializer of its kernel does not fit {layer.activation or 'it'}",
-        {"layer": layer.name, "kernel_initializer": what},
-        {"gain": layer.gain},
+        {"layers": [one.name for one in these], "kernel_initializer": what},
+        {"gain": layer.gain, "layers": len(these)},
     )
 
 

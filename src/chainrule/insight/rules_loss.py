@@ -1,7 +1,8 @@
 """Rules on the curve of the loss: steps too large or too small, no progress, ups and downs.
 
 That a rate is too high or too low is tried out: from the weights that the run began with, at the
-rate it has and at the one that a range test suggests.
+rate it has and at those that a range test suggests (Smith, "Cyclical learning rates", arXiv
+1506.01186, section 3.3). The limits say by how much it must be better to be told.
 """
 
 from __future__ import annotations
@@ -172,7 +173,9 @@ def _noise(e: Evidence) -> float:
 def _lower(e: Evidence) -> dict[str, float] | None:
     if e.trials is None or not e.trials.rate > 0:
         return None
-    return {"optimizer.learning_rate": e.trials.rate / 10}
+    best = e.trials.best
+    lower = best[0] if best is not None and best[0] < e.trials.rate else e.trials.rate / 10
+    return {"optimizer.learning_rate": lower}
 
 
 def _still(e: Evidence) -> Iterator[Finding]:

@@ -88,7 +88,7 @@ def standing(case: Case, batches: Batches | None = None) -> Standing | None:
 def _classes(case: Case, outputs: Array) -> Array:
     """Return the class that each row of outputs stands for."""
     if outputs.shape[1] > 1:
-        return outputs.argmax(axis=1)
+        return np.asarray(outputs.argmax(axis=1))
     logits = getattr(case.trainer.loss, "from_logits", False) is True
     margin = "hinge" in getattr(case.trainer.loss, "name", "")
     found: Array = (outputs[:, 0] > (0.0 if logits or margin else 0.5)).astype(np.int64)
@@ -101,15 +101,18 @@ def measured(loss: Loss, y: Array, outputs: Array) -> float:
     return float(np.mean(loss(y, outputs.astype(np.float32)).numpy()))
 
 
-def chance_of(case: Case) -> float | None:
-    """Return the loss of the best constant answer for the sample, without running the model."""
-    if "chance" not in case.memo:
-        case.memo["chance"] = None
-        if case.simple and case.y is not None and len(case.traced.outputs) == 1:
-            shape = (len(case.y), *case.traced.outputs[0].shape[1:])
+def chance_of(case: Case, batches: Batches | None = None) -> float | None:
+    """Return the loss of the best constant answer for the sample, or for others, without running
+    the model."""
+    name = "chance" if batches is None else "chance in validation"
+    y = (case.sample if batches is None else batches).y
+    if name not in case.memo:
+        case.memo[name] = None
+        if case.simple and y is not None and len(case.traced.outputs) == 1:
+            shape = (len(y), *case.traced.outputs[0].shape[1:])
             with suppress(ChainruleError):
-                case.memo["chance"] = constant_loss(case, case.y, shape)
-    found: float | None = case.memo["chance"]
+                case.memo[name] = constant_loss(case, y, shape)
+    found: float | None = case.memo[name]
     return found
 
 

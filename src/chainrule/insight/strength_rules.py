@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import ops
 from chainrule.insight.case import Case
 from chainrule.insight.head_rules import leaves
 from chainrule.insight.probes import probe
@@ -109,7 +110,7 @@ def _penalties(case: Case) -> dict[str, float]:
     for layer in leaves(case.model):
         for variable in layer._own:
             if variable.trainable and variable.regularizer:
-                value = float(variable.regularizer(variable.value).item())
+                value = float(variable.regularizer(ops.as_value(variable.value)).item())
                 found[layer.name] = found.get(layer.name, 0.0) + value
     return found
 

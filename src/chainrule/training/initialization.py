@@ -17,12 +17,13 @@ from chainrule.graph import Node, Value, Variable, gradient, ordered
 from chainrule.layers.recurrent import states_aside
 from chainrule.optimizers import Optimizer
 from chainrule.training.aside import load, loss_of, without_metrics
+from chainrule.training.finding import Finding
 from chainrule.training.own_step import overridden
 from chainrule.training.screening import is_plain
 from chainrule.training.step import layout_of
 from chainrule.training.trace import trace
 from chainrule.training.trainer import Trainer
-from chainrule.training.verdicts import Finding, Signal, Weight, judge
+from chainrule.training.verdicts import Signal, Weight, judge
 
 ROWS = 64  # samples that are looked at: enough for a spread, and cheap
 _FEWEST = 8  # with fewer nothing can be said
