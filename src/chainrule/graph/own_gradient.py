@@ -45,7 +45,9 @@ class OwnGradient(Function):
         self._found = [g is not None for g in ends.found]
         self._rule = Function(f"gradient of {name}", given, present)
 
-    def cotangents(self, g: Value | tuple[Value | None, ...] | None, node: Node) -> list[Value | None]:
+    def cotangents(
+        self, g: Value | tuple[Value | None, ...] | None, node: Node
+    ) -> list[Value | None]:
         """Return what the author says of each input; nothing of what stands around."""
         gs = g if isinstance(g, tuple) else (g,)
         pairs = zip(gs, self.outputs, strict=True)

@@ -20,7 +20,7 @@ from chainrule.training.finding import Finding
 # al. (arXiv 1502.01852, equations 10 and 14) ask for. By these limits no usual initializer with an
 # activation that it suits is at fault; see `chainrule.training.verdicts`, whose tests hold them.
 FAINT, LOUD = 1e-4, 1e3
-_FAINTER = 1e-2  # as FAINT, for a network that has learnt next to nothing
+_FAINTER, _LOUDER = 1e-2, 50.0  # the same, for a network that has learnt next to nothing
 _NARROWS = 0.1  # of the first layer's: a gradient that fades by depth has outputs that do so too
 # A layer that counts once makes the loss change by about its share; one applied at each of t
 # steps by t times that, where its signal grows (Pascanu et al., arXiv 1211.5063, section 2.1).
@@ -160,7 +160,8 @@ def _backward(e: Evidence) -> Iterator[Finding]:
     narrow = min(layer.spread for layer in layers) < _NARROWS * layers[0].spread
     limit = _FAINTER if e.stuck else FAINT
     faint = {name: ratio for name, ratio in ratios.items() if ratio < limit and narrow}
-    loud = {name: ratio for name, ratio in ratios.items() if not ratio <= LOUD}
+    most = _LOUDER if e.stuck else LOUD
+    loud = {name: ratio for name, ratio in ratios.items() if not ratio <= most}
     if faint:
         name = min(faint, key=lambda n: faint[n])
         yield _lost(e, "vanishing_gradient", culprit(layers, name, min), faint[name], layers)
