@@ -10,6 +10,7 @@ from chainrule.optimizers import schedules
 
 from . import edits
 from .bases import BASES, adam, base, conv, dense, sgd, stack
+from .data import Array, Data
 from .plan import Plan, part
 
 
@@ -252,8 +253,10 @@ def _unusual() -> Named:
     yield "credit", "a strong column", base("credit").edit(edits.leaking(0.9))
 
 
-def _sparse(data):
-    def change(x):
+def _sparse(data: Data) -> Data:
+    """A last column that is nearly always 0."""
+
+    def change(x: Array) -> Array:
         x = x.copy()
         x[:, -1] = x[:, -1] > 2.0
         return x

@@ -8,6 +8,7 @@ skill, which so few rows do not give, the loss on the rows set aside must be low
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from chainrule import optimizers
 
 from . import edits
+from .all import zoo
 from .data import Array, Data
 from .plan import Edit, Part, Plan, part
 from .run import Outcome, train, twin_skill
@@ -51,6 +53,18 @@ class Mended:
     after: float = 0.0
     healthy: float = 0.0
     rounds: int = 0
+
+
+def attended(name: str, seed: int, remedies: bool) -> tuple[Outcome, Mended | None]:
+    """Return what came of the run of this name, and of the advice if that is asked for."""
+    plan = _named()[name].but(seed=seed)
+    outcome = train(plan)
+    return outcome, mend(plan, outcome) if remedies and plan.fault else None
+
+
+@functools.cache
+def _named() -> dict[str, Plan]:
+    return {plan.name: plan for plan in zoo()}
 
 
 def mend(plan: Plan, outcome: Outcome) -> Mended:

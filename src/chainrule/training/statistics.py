@@ -22,8 +22,8 @@ SNR_WINDOW = 8  # looks over which a gradient's mean and variance are taken
 _MOST_BYTES = 64 * 2**20  # of what is kept; beyond, every other of the older looks goes
 _MOST_LOOKS = 4096
 _STRETCH = 4 * 2**20  # bytes of rows that are written before anybody looks at them
-_LOOK = 60e3  # ns that a look costs beside the step
-_EXTRA = 0.3  # and as a share of the step
+_LOOK = 200e3  # ns that a look costs beside the step: two more starts of the engine, colder caches
+_EXTRA = 0.5  # and as a share of the step
 _SHARE = 0.02  # of the time that looks may take, by default
 
 TABLES = ("activation", "error", "weight", "gradient", "update")
