@@ -142,7 +142,10 @@ is among the findings, and as right where the finding names the layer (or one of
 which it was planted; faults of the data or of the whole run have no layer. A healthy run counts as
 called ill where there is any finding. *Besides* counts what else was said of the planted runs.
 
-Half of the runs, by a hash of their names, were set aside while the rules were written.
+Half of the runs, by a hash of their names, were set aside while the rules were written, and run
+with a doctor once, when these stood. What was planted in them was known to those who wrote the
+rules; and for the first hour the halves were others, so that some of the faults that rules were
+first tried on are now among those set aside.
 
 The remedy is applied by a program, from the `change` of the finding, and the run repeated; where
 the doctor then advises something else, that is followed too, at most three times in all. The
