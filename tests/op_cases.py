@@ -183,7 +183,9 @@ def _surveys() -> list[Case]:
         attributes = {"stride": 13 if shape[-1] > 255 else 3, "probes": 2, "group": 8}
         make = normal(shape, shape)
         rows.append(Case("survey_change", make, attributes, smooth=False, tolerance=1e-4))
-    for n, k in ((0, 7), (1, 7), (9, 8), (700, 11)):
+    for shape, every in (((9,), 2), ((33, 5), 8), ((4, 3, 2), 1), ((0, 3), 4), ((16, 7), 3)):
+        rows.append(Case("sample_rows", normal(shape), {"every": every}, smooth=False))
+    for n, k in ((0, 8), (1, 8), (9, 8), (700, 11)):
         make = joined(normal((n, k)), lambda rng, _, n=n: [rng.integers(0, 256, (n, 32), np.uint8)])
         rows.append(Case("survey_total", make, smooth=False, tolerance=1e-4))
     return rows

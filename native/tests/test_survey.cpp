@@ -9,7 +9,7 @@ using namespace chainrule::test;
 
 namespace {
 
-constexpr int64_t measures = 7;
+constexpr int64_t measures = 8;
 constexpr int64_t bins = 32;
 
 struct Bounds {
@@ -56,21 +56,23 @@ void check_row(const T* x, int64_t n, const T* found, Bounds bounds) {
     zeros += v == 0;
     flat += x[i] <= static_cast<T>(bounds.low) || x[i] >= static_cast<T>(bounds.high);
   }
+  CHECK(found[0] == static_cast<T>(n - lost));
   const double unit = 64.0 * static_cast<double>(std::numeric_limits<T>::epsilon());
-  CHECK_NEAR(found[0], sum, size * unit);
-  CHECK_NEAR(found[1], squares, squares * unit + 1e-37);
-  CHECK(found[2] == low);
-  CHECK(found[3] == high);
-  CHECK(found[4] == static_cast<T>(zeros));
-  CHECK(found[5] == static_cast<T>(flat));
-  CHECK(found[6] == static_cast<T>(lost));
+  CHECK_NEAR(found[1], sum, size * unit);
+  CHECK_NEAR(found[2], squares, squares * unit + 1e-37);
+  CHECK(found[3] == low);
+  CHECK(found[4] == high);
+  CHECK(found[5] == static_cast<T>(zeros));
+  CHECK(found[6] == static_cast<T>(flat));
+  CHECK(found[7] == static_cast<T>(lost));
 }
 
+// Elements [0, n) of a group, which are the elements from `first` on of the array.
 template <typename T>
-void check_counts(const T* x, int64_t row, int64_t n, int64_t stride, const uint8_t* found) {
+void check_counts(const T* x, int64_t first, int64_t n, int64_t stride, const uint8_t* found) {
   int64_t expected[bins] = {};
   for (int64_t i = 0; i < n; ++i) {
-    if ((row * n + i) % stride == 0 && std::isfinite(x[i]) && x[i] != 0) {
+    if ((first + i) % stride == 0 && std::isfinite(x[i]) && x[i] != 0) {
       ++expected[bin_of(static_cast<double>(x[i]))];
     }
   }
@@ -87,10 +89,12 @@ void check_total(const KernelTable& table, Array& rows, Array& counts) {
   const int64_t n = rows.shape()[0], width = rows.shape()[1];
   const double* y = total.data<double>();
   for (int64_t m = 0; m < measures; ++m) {
-    double expected = m == 2 ? HUGE_VAL : m == 3 ? -HUGE_VAL : 0.0;
+    double expected = m == 3 ? HUGE_VAL : m == 4 ? -HUGE_VAL : 0.0;
     for (int64_t r = 0; r < n; ++r) {
-      const auto v = static_cast<double>(rows.data<T>()[r * width + m]);
-      expected = m == 2 ? std::min(expected, v) : m == 3 ? std::max(expected, v) : expected + v;
+      const T* row = rows.data<T>() + r * width;
+      if (row[0] == 0 && row[7] == 0) continue;
+      const auto v = static_cast<double>(row[m]);
+      expected = m == 3 ? std::min(expected, v) : m == 4 ? std::max(expected, v) : expected + v;
     }
     CHECK(y[m] == expected || std::fabs(y[m] - expected) <= 1e-12 * std::fabs(expected));
   }
@@ -101,30 +105,44 @@ void check_total(const KernelTable& table, Array& rows, Array& counts) {
   }
 }
 
+struct How {
+  int64_t stride;
+  int64_t probes;
+  int64_t group = 1;
+  int64_t every = 1;
+};
+
 template <typename T>
-void check_survey(const KernelTable& table, Array& x, Bounds bounds, int64_t stride, int64_t probes,
-                  int64_t group = 1) {
+void check_survey(const KernelTable& table, Array& x, Bounds bounds, How how) {
   const int64_t n = x.shape()[0], size = n == 0 ? 1 : elements(x.shape()) / n;
-  Array rows(dtype_of<T>(), {n, measures + probes}, sizeof(T)), counts(DType::u8, {n, bins}, 1);
+  const int64_t width = measures + how.probes;
+  Array rows(dtype_of<T>(), {n, width}, sizeof(T)), counts(DType::u8, {n, bins}, 1);
   Invocation run{"survey",
                  {&x},
                  {&rows, &counts},
                  {{"low", bounds.low},
                   {"high", bounds.high},
-                  {"stride", static_cast<double>(stride)},
-                  {"probes", static_cast<double>(probes)},
-                  {"group", static_cast<double>(group)}}};
+                  {"stride", static_cast<double>(how.stride)},
+                  {"probes", static_cast<double>(how.probes)},
+                  {"group", static_cast<double>(how.group)},
+                  {"every", static_cast<double>(how.every)}}};
   // In tiles a group may be cut.
-  CHECK(group == 1 ? same_in_tiles(table, run) : run_call(table, run));
+  CHECK(how.group == 1 ? same_in_tiles(table, run) : run_call(table, run));
   for (int64_t r = 0; r < n; ++r) {
-    const T* row = x.data<T>() + r * size;
-    const T* found = rows.data<T>() + r * (measures + probes);
-    const bool leads = r % group == 0;
-    check_row(row, leads ? size * std::min(group, n - r) : 0, found, bounds);
-    check_counts(row, r, size, stride, counts.data<uint8_t>() + r * bins);
-    for (int64_t i = 0; i < probes; ++i) {
+    const T* found = rows.data<T>() + r * width;
+    const uint8_t* sizes = counts.data<uint8_t>() + r * bins;
+    if (r % (how.group * how.every) != 0) {
+      CHECK(std::all_of(found, found + width, [](T v) { return v == 0; }));
+      CHECK(std::all_of(sizes, sizes + bins, [](uint8_t v) { return v == 0; }));
+      continue;
+    }
+    const T* part = x.data<T>() + r * size;
+    const int64_t taken = size * std::min(how.group, n - r);
+    check_row(part, taken, found, bounds);
+    check_counts(part, r * size, taken, how.stride, sizes);
+    for (int64_t i = 0; i < how.probes; ++i) {
       const T probe = found[measures + i];
-      CHECK(std::any_of(row, row + size,
+      CHECK(std::any_of(part, part + taken,
                         [=](T v) { return v == probe || (v != v && probe != probe); }));
     }
   }
@@ -149,6 +167,22 @@ void check_change(const KernelTable& table, Array& x, Array& y) {
 }
 
 template <typename T>
+void check_sample(const KernelTable& table, Array& x, int64_t every) {
+  const int64_t n = x.shape()[0], taken = (n + every - 1) / every;
+  Shape shape = x.shape();
+  shape[0] = taken;
+  Array y(dtype_of<T>(), shape, sizeof(T));
+  Invocation run{"sample_rows", {&x}, {&y}, {{"every", static_cast<double>(every)}}};
+  run.whole = {0};
+  CHECK(same_in_tiles(table, run));
+  const int64_t size = n == 0 ? 0 : x.size() / n;
+  for (int64_t r = 0; r < taken; ++r) {
+    const T* from = x.data<T>() + r * every * size;
+    CHECK(std::memcmp(y.data<T>() + r * size, from, static_cast<size_t>(size) * sizeof(T)) == 0);
+  }
+}
+
+template <typename T>
 void check_type(const KernelTable& table, uint64_t seed) {
   constexpr double infinity = HUGE_VAL;
   Random random(seed);
@@ -159,10 +193,11 @@ void check_type(const KernelTable& table, uint64_t seed) {
       Array plain = numbers<T>(shape, seed + static_cast<uint64_t>(n), random.below(3));
       Array odd = odd_numbers<T>(shape, random);
       check_change<T>(table, plain, odd);
+      check_sample<T>(table, plain, 1 + random.below(4));
       for (Array* x : {&plain, &odd}) {
-        check_survey<T>(table, *x, {-infinity, infinity}, stride, probes);
-        check_survey<T>(table, *x, {-0.25, 0.5}, stride, probes);
-        check_survey<T>(table, *x, {-0.25, 0.5}, stride, probes, 4);
+        check_survey<T>(table, *x, {-infinity, infinity}, {stride, probes});
+        check_survey<T>(table, *x, {-0.25, 0.5}, {stride, probes});
+        check_survey<T>(table, *x, {-0.25, 0.5}, {stride, probes, 4, 2});
       }
     }
   }
@@ -171,10 +206,10 @@ void check_type(const KernelTable& table, uint64_t seed) {
   Array rows(dtype_of<T>(), {2, measures}, 0), counts(DType::u8, {2, bins}, 0);
   Invocation run{"survey", {&large}, {&rows, &counts}, {{"stride", 1.0}}};
   CHECK(same_in_tiles(table, run));
-  CHECK(rows.data<T>()[6] == 0);
-  CHECK(rows.data<T>()[3] == std::numeric_limits<T>::max() / 4);
+  CHECK(rows.data<T>()[7] == 0);
+  CHECK(rows.data<T>()[4] == std::numeric_limits<T>::max() / 4);
   Array many({1, 700}, std::vector<T>(700, T{1}));
-  check_survey<T>(table, many, {-infinity, infinity}, 1, 0);
+  check_survey<T>(table, many, {-infinity, infinity}, {1, 0});
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-"""What `fit` measures of arrays while they are in the cache: row by row, then joined.
+"""What `fit` measures of arrays while they are in the cache: rows by rows, then joined.
 
-Both are measurements of a step for those who watch it; nothing is differentiated through them.
+These are measurements of a step for those who watch it; nothing is differentiated through them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import numpy as np
 from chainrule.dtypes import Array
 from chainrule.graph import Spec, primitive
 
-MEASURES = 7  # sum, sum of squares, smallest, largest; zeros, saturated and non-finite elements
+# Finite elements, their sum and that of their squares, the smallest, the largest; zeros, saturated
+# and non-finite elements.
+MEASURES = 8
 BINS = 32  # of sizes: bin i counts 4 ** (i - ZERO_BIN) <= |x| < 4 ** (i + 1 - ZERO_BIN)
 ZERO_BIN = 18
 MOST = 255  # that a row counts in a bin
@@ -30,26 +32,23 @@ def survey(
     group: int = 1,
     every: int = 1,
 ) -> Any:
-    """The measures of the finite elements of each `group` of rows, in its first row; `probes`
-    elements of each row; and how many of every `stride`-th element of x have which size.
+    """The measures of each `group` of rows, `probes` elements of it, and how many of every
+    `stride`-th element of x in it have which size; in the group's first row, zeros in the others.
 
     Saturated are those of at most `low` and at least `high`. Of the groups only `every` so many are
-    measured. Where a tile begins or ends within a group, each part of it has its own measures.
+    measured. Where a tile begins or ends within a group, each part of it is a group.
     """
     size = math.prod(x.shape[1:])
     rows = x.reshape(len(x), size)
-    apart = group * every
-    groups = [rows[r : r + group] if r % apart == 0 else rows[:0] for r in range(len(x))]
-    measures = np.array([_measured(g.reshape(-1), low, high) for g in groups], x.dtype)
-    measures = measures.reshape(-1, MEASURES)
+    measures = np.zeros((len(x), MEASURES + probes), x.dtype)
     counts = np.zeros((len(x), BINS), np.uint8)
-    for r, row in enumerate(rows):
-        counts[r] = _sizes(row[-(r * size) % stride :: stride])
-    places = [[_place(r, i, size) for i in range(probes)] for r in range(len(x))]
-    found = np.zeros((len(x), probes), x.dtype)
-    if size and probes:
-        found = np.take_along_axis(rows, np.array(places, np.int64).reshape(-1, probes), 1)
-    return np.concatenate([measures, found], axis=1), counts
+    for r in range(0, len(x), group * every):
+        part = rows[r : r + group].reshape(-1)
+        measures[r, :MEASURES] = _measured(part, low, high)
+        if part.size:
+            measures[r, MEASURES:] = part[[_place(r, i, part.size) for i in range(probes)]]
+        counts[r] = _sizes(part[-(r * size) % stride :: stride])
+    return measures, counts
 
 
 @survey.shape_rule
@@ -84,18 +83,18 @@ def _(specs: Any, outputs: Any, **attributes: Any) -> tuple[bool, ...]:
 
 
 def _place(row: int, i: int, size: int) -> int:
-    """Return the place of a probe within its row, anywhere and always the same."""
+    """Return the place of a probe within its group, anywhere and always the same."""
     return ((64 * row + i) * 2654435761 & 0xFFFFFFFF) * size >> 32
 
 
-def _measured(row: Array, low: float, high: float) -> list[float]:
-    """Return the measures of a row."""
-    kept = row[np.isfinite(row)].astype(np.float64)
-    lost = row.size - kept.size
+def _measured(part: Array, low: float, high: float) -> list[float]:
+    """Return the measures of a group."""
+    kept = part[np.isfinite(part)].astype(np.float64)
+    lost = part.size - kept.size
     ends = (np.inf, -np.inf) if kept.size == 0 else (kept.min(), kept.max())
     flat = np.count_nonzero((kept <= low) | (kept >= high))
     zeros = np.count_nonzero(kept == 0)
-    return [kept.sum(), np.square(kept).sum(), *ends, zeros, flat, lost]
+    return [kept.size, kept.sum(), np.square(kept).sum(), *ends, zeros, flat, lost]
 
 
 def _sizes(sample: Array) -> Array:
@@ -112,11 +111,12 @@ def _sizes(sample: Array) -> Array:
 @primitive("n k:float, n b:any -> ?", reduces=True)
 def survey_total(measures: Array, counts: Array) -> Any:
     """The measures of a whole array from those of its rows, and its counts: one row, float64."""
-    m = measures.astype(np.float64)
-    if not len(m):
-        return np.array([[0, 0, np.inf, -np.inf, 0, 0, 0, *[0] * BINS]], np.float64)
-    joined = [m[:, 0].sum(), m[:, 1].sum(), m[:, 2].min(), m[:, 3].max(), *m[:, 4:7].sum(axis=0)]
-    return np.array([[*joined, *counts.sum(axis=0, dtype=np.int64)]], np.float64)
+    used = (measures[:, 0] != 0) | (measures[:, 7] != 0)
+    m = measures[used].astype(np.float64)
+    low, high = (m[:, 3].min(), m[:, 4].max()) if len(m) else (np.inf, -np.inf)
+    joined = [*m[:, :3].sum(axis=0), low, high, *m[:, 5:8].sum(axis=0)]
+    sizes = counts[used].sum(axis=0, dtype=np.int64)
+    return np.array([[*joined, *sizes]], np.float64)
 
 
 @survey_total.shape_rule
@@ -127,3 +127,19 @@ def _(measures: Spec, counts: Spec) -> Spec:
 @survey_total.tiling
 def _(specs: Any, outputs: Any) -> tuple[bool, ...]:
     return False, False
+
+
+@primitive("n *s:float -> ?", early=True)
+def sample_rows(x: Array, *, every: int) -> Any:
+    """``y[i, ...] = x[i * every, ...]``: taken as early as can be, before x is written over."""
+    return x[::every]
+
+
+@sample_rows.shape_rule
+def _(x: Spec, *, every: int) -> Spec:
+    return Spec((-(-x.shape[0] // every), *x.shape[1:]), x.dtype)
+
+
+@sample_rows.tiling
+def _(specs: Any, outputs: Any, *, every: int) -> tuple[bool, ...]:
+    return (every == 1,)

@@ -49,8 +49,9 @@ class Statistics:
         by size: bin i holds ``4**(i-18) <= |x| < 4**(i-17)``, zeros left out. NaN where a fusion
         left nothing to read.
     weight, gradient, update : structured array [looks, weights]
-        The update is the new weight less the old one. Of weights with more than 32,768 elements
-        in rows of at most 512, and of their updates, a quarter of the rows is measured.
+        The update is the new weight less the old one. Of weights of more than 32,768 elements in 64
+        rows or more, and of their updates, every eighth row is measured, and of their gradients, in
+        rows of at most 512 elements, every fourth group of eight; norms are scaled to the whole.
     ratio : array [looks, weights]
         The norm of the update over that of the weight.
     dead : array [looks, layers]
@@ -241,7 +242,7 @@ class Statistics:
         for i in range(count):
             if survey is not None and (name, i) in columns:
                 measured = rows[:, columns[name, i]]
-                _fill(table[:, i], measured, *survey.sizes[name, i], scale)
+                _fill(table[:, i], measured, survey.sizes[name, i], scale)
         return table
 
     def _windows(self, name: str, i: int, now: Array, width: int) -> Array:
@@ -306,11 +307,11 @@ def _column(rows: Array, where: slice | None) -> Array:
     return np.full(len(rows), np.nan) if where is None else rows[:, where][:, 0].copy()
 
 
-def _fill(table: Array, measured: Array, size: int, taken: int, scale: float) -> None:
-    """Write the fields from sums, squares, extremes and counts of those `taken` of all elements."""
-    total, squares, low, high, zeros, flat, lost = measured[:, :MEASURES].T
-    kept = taken - lost
+def _fill(table: Array, measured: Array, size: int, scale: float) -> None:
+    """Write the fields from what was measured of some or all of `size` elements."""
+    kept, total, squares, low, high, zeros, flat, lost = measured[:, :MEASURES].T
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        taken = kept + lost
         mean = total / kept
         table["mean"] = mean / scale
         table["std"] = np.sqrt(np.maximum(squares / kept - mean * mean, 0.0)) / scale

@@ -23,7 +23,9 @@ SAMPLE = 512  # elements of an array whose sizes are counted, about
 PROBES = 64  # elements of a gradient that are followed from step to step, about
 WIDTH = MEASURES + BINS
 _GROUP, _NARROW = 8, 512  # rows that are measured together, where they have no more elements
-_QUARTER = 4  # of the groups of a large weight and its update one is measured, of so many
+# Of large weights: every so many rows of them and of their updates are measured, and of groups of
+# rows of their gradients. At batch 32 a step of 784-128-10 would take 41 % longer with all.
+_ROWS, _GROUPS = 8, 4
 _SMALL = 32768  # elements of a weight: rows of few of them cost more than the pass over it
 _UNSEEN = (
     "Dropout",
@@ -93,8 +95,8 @@ class StepSurvey:
     """The survey of a step: which values, and where their measures are in the row of a step.
 
     `columns` says for each thing measured (``("activation", 0)``, ``("gradient", 3)``, ...) where
-    in the row it begins and ends, `sizes` how many elements it has and how many were
-    measured. Cotangents are `scale` times those of the loss.
+    in the row it begins and ends, `sizes` of how many elements that is. Cotangents are
+    `scale` times those of the loss.
     """
 
     traced: Traced
@@ -103,7 +105,7 @@ class StepSurvey:
     layers: list[LayerInfo] = field(default_factory=list)
     weights: list[WeightInfo] = field(default_factory=list)
     columns: dict[tuple[str, int], slice] = field(default_factory=dict)
-    sizes: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    sizes: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         loss = self.traced.loss
@@ -138,8 +140,8 @@ class StepSurvey:
     def _measure(self, parts: list[Value], key: tuple[str, int], *x: Value, **how: Any) -> None:
         """Append the measures of an array, or of the change from one to another, and the elements
         that stand for all where that is asked."""
-        row, probes = _surveyed(x, whole=key[0] in _OF_WEIGHTS, every=_every(key[0], x[0]), **how)
-        self.sizes[key] = x[0].size, _measured_of(x[0], _every(key[0], x[0]))
+        row, probes = _surveyed(x, whole=key[0] in _OF_WEIGHTS, **how)
+        self.sizes[key] = x[0].size
         self._add(parts, key, row)
         if probes is not None:
             self._add(parts, ("probes", key[1]), probes)
@@ -148,11 +150,15 @@ class StepSurvey:
         i = len(self.weights)
         layer = next((layer_name(p) for p, held in self._users.items() if variable in held), "")
         self.weights.append(WeightInfo(variable.name or f"weight {i}", layer, variable.shape))
+        many = _is_large(variable.leaf)
         # The old value is kept aside, and comes first, so that the new one may be written over.
-        self._measure(parts, ("update", i), _one("scale", variable.leaf, factor=1.0), new)
+        old = _rows_of(variable.leaf) if many else _one("scale", variable.leaf, factor=1.0)
+        now = _rows_of(new) if many else new
+        self._measure(parts, ("update", i), old, now)
         if g is not None:
-            self._measure(parts, ("gradient", i), g, probes=True)
-        self._measure(parts, ("weight", i), new)
+            self._measure(parts, ("gradient", i), g, probes=True, every=_GROUPS if many else 1)
+        self._measure(parts, ("weight", i), now)
+        self.sizes["update", i] = self.sizes["weight", i] = variable.leaf.size
 
     def _layer(
         self,
@@ -217,20 +223,20 @@ def _surveyed(
         xs = [_flat(x) for x in xs]
     elements, rows = xs[0].size, max(xs[0].shape[0], 1)
     size = elements // rows
-    count = min(max(PROBES // rows, 1), max(size, 1)) if probes else 0
-    attributes: dict[str, Any] = {
-        "stride": max(-(-elements // SAMPLE), -(-size // 255), 1) | 1,
-        "probes": count,
-        "group": _GROUP if size <= _NARROW else 1,
-        "every": every,
-    }
+    group = _GROUP if size <= _NARROW else 1
+    every = every if group > 1 else 1
+    groups = -(-rows // (group * every))
+    count = min(max(-(-PROBES // groups), 1), max(size, 1)) if probes else 0
+    stride = max(-(-elements // (SAMPLE * every)), -(-size * group // 255), 1)
+    attributes: dict[str, Any] = {"stride": stride | 1, "probes": count, "group": group}
+    attributes["every"] = every
     if len(xs) == 1:
         attributes["low"], attributes["high"] = ends
     measures, counts = apply("survey" if len(xs) == 1 else "survey_change", xs, attributes)
     row = _one("survey_total", measures, counts)
     if not count:
         return row, None
-    step = max(rows // PROBES, 1)
+    step = group * every * max(groups // PROBES, 1)
     picked = _one(
         "slice",
         measures,
@@ -241,20 +247,13 @@ def _surveyed(
     return row, _flat(picked)
 
 
-def _every(what: str, x: Value) -> int:
-    """Return of how many groups of rows one is measured: all of what shows a fault at once, and of
-    large weights a part; at batch 32 a step of 784-128-10 takes 22 % longer, with all 41 %."""
-    many = x.ndim > 1 and x.size > _SMALL and x.size // x.shape[0] <= _NARROW
-    return _QUARTER if what in ("weight", "update") and many else 1
+def _is_large(weight: Value) -> bool:
+    """Return whether some rows stand for all of a weight."""
+    return weight.ndim > 1 and weight.size > _SMALL and weight.shape[0] >= 64
 
 
-def _measured_of(x: Value, every: int) -> int:
-    """Return how many elements are measured."""
-    if every == 1:
-        return x.size
-    rows = x.shape[0]
-    whole = sum(min(_GROUP, rows - first) for first in range(0, rows, _GROUP * every))
-    return whole * (x.size // rows)
+def _rows_of(weight: Value) -> Value:
+    return _one("sample_rows", weight, every=_ROWS)
 
 
 def _joined(rows: list[Value]) -> Value:
