@@ -259,7 +259,8 @@ class RunRecorder(Callback):
         if self.elapsed < self._next_rate:
             return None
         self._next_rate = self.elapsed + PACE
-        return rate_now(self.model)
+        self._known_rate = rate_now(self.model)
+        return self._known_rate
 
     def _look(self, now: float, ending: bool = False) -> None:
         self._looks.take(getattr(self.run, "statistics", None), now, ending)
@@ -306,7 +307,7 @@ class RunRecorder(Callback):
 
     def _end(self, state: str, message: str = "") -> None:
         """Write the end of the run, which happens once."""
-        self._over = True
+        self._over, self._next_rate = True, 0.0
         self._look(self.elapsed, ending=True)
         self.writer.write()
         self._final |= {"state": state, "seconds": round(self.elapsed, 3)}
