@@ -28,7 +28,7 @@ from chainrule.layers import (
 from chainrule.models import Model, Sequential
 from chainrule.optimizers import LBFGS, SGD
 from chainrule.training.statistics import DEAD_WINDOW, SNR_WINDOW, Statistics
-from chainrule.utils import set_random_seed
+from chainrule.utils import bucket_by_length, set_random_seed
 
 
 @pytest.fixture(autouse=True)
@@ -252,6 +252,22 @@ def test_embeddings_and_several_inputs() -> None:
     table = measured.data.gradient
     assert np.isfinite(measured.data.update["norm"]).all()
     assert table["norm"].shape == (2, 3)
+
+
+def test_batches_of_several_lengths() -> None:
+    set_random_seed(0)
+    model = Sequential([Embedding(30, 8, mask_zero=True), LSTM(6), Dense(2, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    rng = np.random.default_rng(0)
+    texts = [rng.integers(1, 30, n) for n in rng.integers(3, 40, 200)]
+    measured = LayerStatistics(every=2)
+    source = bucket_by_length(texts, rng.integers(0, 2, 200), batch_size=16)
+    model.fit(source, epochs=2, verbose=0, callbacks=[measured])
+    data = measured.data
+    assert len(data) >= 8
+    assert (np.diff(data.steps) > 0).all()
+    assert np.isfinite(data.gradient["norm"]).all()
+    assert np.isfinite(data.snr[-1]).all()
 
 
 class _Own(Sequential):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ _LOOK = 200e3  # ns that a look costs beside the step: two more starts of the en
 _EXTRA = 0.5  # and as a share of the step
 _SHARE = 0.02  # of the time that looks may take, by default
 
+Form = list[tuple[int, ...]]
 TABLES = ("activation", "error", "weight", "gradient", "update")
 
 
@@ -70,8 +72,9 @@ class Statistics:
         self.layers: tuple[LayerInfo, ...] = ()
         self.weights: tuple[WeightInfo, ...] = ()
         self._survey: StepSurvey | None = None
+        self._form: tuple[Form, Form] | None = None
         self._interval = every if isinstance(every, int) else 0
-        self._pending: list[tuple[Array, int, int]] = []
+        self._pending: list[tuple[StepSurvey, Array, int, int]] = []
         self._held: dict[str, Array] = {}
         self._tails: dict[str, list[Array]] = {"alive": [], "probes": []}
 
@@ -102,23 +105,26 @@ class Statistics:
 
     def begin(self, step: WatchedStep, steps: int, epoch: int) -> None:
         """Have the next run of this step write what it measures."""
-        if self._survey is not step.survey and step.survey is not None:
-            self._settle()
-            self._set_survey(step)
-        rows = np.zeros((steps, step.width))
-        if step.width:
-            step.record(rows)
-            self._pending.append((rows, self.step, epoch))
-
-    def _set_survey(self, step: WatchedStep) -> None:
         survey = step.survey
-        if survey is None:
+        if survey is None or not step.width:
             return
+        if self._survey is not survey:
+            self._take_up(survey, step)
+        rows = np.zeros((steps, step.width))
+        step.record(rows)
+        # Batches of another length may be fused otherwise; tables have one form.
+        if (_forms(survey.layers), _forms(survey.weights)) == self._form:
+            self._pending.append((survey, rows, self.step, epoch))
+
+    def _take_up(self, survey: StepSurvey, step: WatchedStep) -> None:
+        """Note how the first step, or one of batches of another length, is measured."""
         self._survey = survey
-        before = _forms(self.layers), _forms(self.weights)
+        form = _forms(survey.layers), _forms(survey.weights)
+        if self._form not in (None, form):
+            return
+        # A run that was taken up again may have numbered its layers otherwise.
         self.layers, self.weights = tuple(survey.layers), tuple(survey.weights)
-        if before != (_forms(self.layers), _forms(self.weights)):
-            self._held, self._tails = {}, {"alive": [], "probes": []}
+        self._form = form
         if self.every == "auto":
             cost = sum(loop.cost for phase in step.program.plan.phases for loop in phase)
             self._interval = int(np.clip((_LOOK / cost + _EXTRA) / _SHARE, 10, 1000))
@@ -208,40 +214,44 @@ class Statistics:
         self.weights = tuple(
             WeightInfo(**{**one, "shape": tuple(one["shape"])}) for one in state["weights"]
         )
+        self._form = _forms(self.layers), _forms(self.weights)
 
     # From rows of numbers to tables.
 
     def _settle(self) -> None:
         """Work through the rows that were written since the last time."""
         pending, self._pending = self._pending, []
-        if not pending or self._survey is None:
-            return
-        rows = np.concatenate([rows for rows, _, _ in pending])
-        firsts = [(first, len(rows)) for rows, first, _ in pending]
+        for survey, group in itertools.groupby(pending, key=lambda one: one[0]):
+            new = self._tables(survey, [(rows, first, epoch) for _, rows, first, epoch in group])
+            if self._held:
+                new = {name: np.concatenate([self._held[name], a]) for name, a in new.items()}
+            self._held = _thinned(new)
+
+    def _tables(
+        self, survey: StepSurvey, looks: Sequence[tuple[Array, int, int]]
+    ) -> dict[str, Array]:
+        """Return the tables of steps that were measured alike."""
+        rows = np.concatenate([rows for rows, _, _ in looks])
+        lengths = [len(rows) for rows, _, _ in looks]
         new: dict[str, Array] = {
-            "steps": np.concatenate([np.arange(first, first + n) for first, n in firsts]),
-            "epochs": np.repeat([e for _, _, e in pending], [n for _, n in firsts]),
-            "loss": _column(rows, self._survey.columns.get(("loss", 0))),
+            "steps": np.concatenate([np.arange(first, first + len(r)) for r, first, _ in looks]),
+            "epochs": np.repeat([epoch for _, _, epoch in looks], lengths),
+            "loss": _column(rows, survey.columns.get(("loss", 0))),
         }
         for name in TABLES:
-            new[name] = self._summaries(rows, name)
-        new["dead"] = self._dead(rows)
-        new["snr"] = self._snr(rows)
-        held = {n: np.concatenate([self._held[n], a]) if self._held else a for n, a in new.items()}
-        self._held = _thinned(held)
+            new[name] = self._summaries(survey, rows, name)
+        return {**new, "dead": self._dead(survey, rows), "snr": self._snr(survey, rows)}
 
-    def _summaries(self, rows: Array, name: str) -> Array:
+    def _summaries(self, survey: StepSurvey, rows: Array, name: str) -> Array:
         """Return the fields of a table from the measures."""
-        survey = self._survey
         count = len(self.layers) if name in ("activation", "error") else len(self.weights)
         table = np.zeros((len(rows), count), SUMMARY)
         for field in _NUMBERS:
             table[field] = np.nan
-        columns = {} if survey is None else survey.columns
-        scale = survey.scale if survey is not None and name in ("error", "gradient") else 1.0
+        scale = survey.scale if name in ("error", "gradient") else 1.0
         for i in range(count):
-            if survey is not None and (name, i) in columns:
-                measured = rows[:, columns[name, i]]
+            if (name, i) in survey.columns:
+                measured = rows[:, survey.columns[name, i]]
                 _fill(table[:, i], measured, survey.sizes[name, i], scale)
         return table
 
@@ -258,9 +268,9 @@ class Statistics:
         filled = np.concatenate([np.full((max(missing, 0), now.shape[1]), np.nan), both])
         return np.lib.stride_tricks.sliding_window_view(filled, width, axis=0)[-len(now) :]
 
-    def _dead(self, rows: Array) -> Array:
+    def _dead(self, survey: StepSurvey, rows: Array) -> Array:
         found = np.full((len(rows), len(self.layers)), np.nan)
-        columns = {} if self._survey is None else self._survey.columns
+        columns = survey.columns
         for i in range(len(self.layers)):
             if ("most", i) in columns:
                 alive = (rows[:, columns["most", i]] > 0).astype(np.float64)
@@ -268,9 +278,9 @@ class Statistics:
                 found[:, i] = 1.0 - ever.mean(axis=-1)
         return found
 
-    def _snr(self, rows: Array) -> Array:
+    def _snr(self, survey: StepSurvey, rows: Array) -> Array:
         found = np.full((len(rows), len(self.weights)), np.nan)
-        columns = {} if self._survey is None else self._survey.columns
+        columns = survey.columns
         for i in range(len(self.weights)):
             if ("probes", i) in columns:
                 windows = self._windows("probes", i, rows[:, columns["probes", i]], SNR_WINDOW)
@@ -280,10 +290,9 @@ class Statistics:
         return found
 
 
-def _forms(infos: Sequence[LayerInfo | WeightInfo]) -> list[tuple[int, ...]]:
-    """Return what layers or weights have to share for their tables to be continued: a run that was
-    taken up again may have numbered them otherwise."""
-    return [info.shape for info in infos]
+def _forms(infos: Sequence[LayerInfo | WeightInfo]) -> Form:
+    """Return what layers or weights have to share for their tables to be continued."""
+    return [info.shape if isinstance(info, WeightInfo) else (info.units,) for info in infos]
 
 
 def _bytes(array: Array) -> Array:
