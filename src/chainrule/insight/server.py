@@ -215,7 +215,7 @@ class Host:
         return answer
 
     def _name(self, request: Request) -> str:
-        return request.query_params.get("run", "")
+        return str(request.query_params.get("run", ""))
 
 
 def _names() -> list[str]:
