@@ -76,7 +76,7 @@ $(DEV): pyproject.toml $(NATIVE) | $(BIN)/python
 	@touch $(PLAIN) $@
 
 $(TEST): pyproject.toml $(NATIVE) | $(BIN)/python
-	$(INSTALL) '.[dev,audio,text,plot,parquet,keras-files,parity]'
+	$(INSTALL) '.[dev,test,audio,text,insight,plot,parquet,keras-files,parity]'
 	@touch $(PLAIN) $(DEV) $@
 
 $(BENCH): pyproject.toml $(NATIVE) | $(BIN)/python
