@@ -67,7 +67,7 @@ def gradient(
     """
     targets = [v.leaf if isinstance(v, Variable) else v for v in wrt]
     found = cotangents_of(of, targets, cotangent)
-    return [_zeros(t) if g is None else g for t, g in zip(targets, found, strict=True)]
+    return [zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True)]
 
 
 def cotangents_of(
@@ -162,7 +162,8 @@ def decomposed(
     return found
 
 
-def _zeros(value: Value) -> Value:
+def zeros_like(value: Value) -> Value:
+    """Return zeros of the type of a value."""
     fill = registry()["fill"]
     result: Value = fill.apply((), {"shape": value.shape, "value": 0.0, "dtype": value.dtype})
     return result

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chainrule.dtypes import is_float
-from chainrule.graph.autodiff import ordered
+from chainrule.graph.autodiff import ordered, zeros_like
 from chainrule.graph.function import Function
-from chainrule.graph.primitive import registry
 from chainrule.graph.value import Node, Value
 
 Found = Sequence[Value | None]
@@ -51,7 +50,7 @@ class OwnGradient(Function):
         """Return what the author says of each input; nothing of what stands around."""
         gs = g if isinstance(g, tuple) else (g,)
         pairs = zip(gs, self.outputs, strict=True)
-        starts = [_zeros(y) if one is None else one for one, y in pairs if is_float(y.dtype)]
+        starts = [zeros_like(y) if one is None else one for one, y in pairs if is_float(y.dtype)]
         made = iter(self._rule((*node.arguments, *starts), ()))
         found = [next(made) if known else None for known in self._found]
         return [*found, *[None] * (len(self.inputs) - len(found))]
@@ -78,9 +77,3 @@ def _fixed(value: Value) -> bool:
         return value.constant is not None
     leaves = [a for node in ordered([value]) for a in node.arguments if a.node is None]
     return all(a.constant is not None for a in leaves)
-
-
-def _zeros(like: Value) -> Value:
-    fill = registry()["fill"]
-    made: Value = fill.apply((), {"shape": like.shape, "value": 0.0, "dtype": like.dtype})
-    return made

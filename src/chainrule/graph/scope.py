@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -123,14 +123,9 @@ def mode(training: bool) -> Iterator[None]:
         _training.reset(token)
 
 
-@contextmanager
-def apart() -> Iterator[None]:
+def apart() -> AbstractContextManager[None]:
     """What is assigned inside is assigned at once: weights that a layer makes when first called."""
-    token = _path.set(())
-    try:
-        yield
-    finally:
-        _path.reset(token)
+    return at(())
 
 
 @contextmanager
