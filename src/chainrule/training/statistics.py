@@ -106,7 +106,7 @@ class Statistics:
     def begin(self, step: WatchedStep, steps: int, epoch: int) -> None:
         """Have the next run of this step write what it measures."""
         survey = step.survey
-        if survey is None or not step.width:
+        if not step.width:
             return
         if self._survey is not survey:
             self._take_up(survey, step)

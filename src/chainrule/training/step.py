@@ -159,9 +159,11 @@ def build(trainer: Trainer, layout: Layout) -> Step | OwnStep:
 class WatchedStep(Step):
     """A step of training that writes a row of measures; `survey` says what is in it."""
 
-    def __init__(self, layout: Layout, feeds: dict[str, Value], program: Program) -> None:
+    def __init__(
+        self, layout: Layout, feeds: dict[str, Value], program: Program, survey: StepSurvey
+    ) -> None:
         super().__init__(layout, feeds, program)
-        self.survey: StepSurvey | None = None
+        self.survey = survey
 
     def record(self, rows: Array) -> None:
         """Let the next run write the measures of its steps into these rows."""
@@ -185,8 +187,8 @@ def _watched(trainer: Trainer, layout: Layout) -> WatchedStep:
     survey = StepSurvey(traced, cotangents, 1.0 if factor is None else float(factor))
     limit = limit_of(trainer, layout.kind)
     plan = make_plan(traced.outputs, traced.assigns, limit, survey)
-    step = WatchedStep(layout, traced.feeds, native.load(plan))
-    step.classes, step.survey = traced.classes, survey
+    step = WatchedStep(layout, traced.feeds, native.load(plan), survey)
+    step.classes = traced.classes
     return step
 
 

@@ -18,6 +18,7 @@ from chainrule.plan.rewriting import apply
 from chainrule.plan.schedule import root
 from chainrule.training.initialization import activation_of, exits_of, layer_name, users_of
 from chainrule.training.trace import Traced
+from chainrule.training.verdicts import ENDS
 
 SAMPLE = 512  # elements of an array whose sizes are counted, about
 PROBES = 64  # elements of a gradient that are followed from step to step, about
@@ -42,12 +43,7 @@ _UNSEEN = (
     "Rescaling",
     "Normalization",
 )
-_ENDS = {
-    "tanh": (-0.99, 0.99),
-    "sigmoid": (0.01, 0.99),
-    "hard_sigmoid": (0.01, 0.99),
-    "hard_tanh": (-0.99, 0.99),
-}
+_ENDS = {**ENDS, "hard_sigmoid": ENDS["sigmoid"], "hard_tanh": ENDS["tanh"]}
 _OF_WEIGHTS = ("weight", "gradient", "update")
 _NAMED = (*_ENDS, "relu", "softmax", "elu", "selu", "gelu", "softplus")
 _GATED = ("SimpleRNN", "LSTM", "GRU")

@@ -22,7 +22,7 @@ from chainrule.training.finding import Finding
 FAINT, LOUD = 1e-4, 1e3  # of the first and the last layer's, how far a signal may sink and rise
 SATURATED = 0.5  # the share of a layer's outputs in the flat ends
 DEAD = 0.95  # the share of a layer's units that put out 0 for all samples
-_ENDS = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
+ENDS = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ def _stuck(signals: Sequence[Signal]) -> Iterator[Finding]:
 def _saturated(signals: Sequence[Signal], scale: float) -> Iterator[Finding]:
     """Yield the layers whose outputs lie where the activation is flat."""
     for s in signals:
-        if s.activation in _ENDS and s.spread > 0:
-            low, high = _ENDS[s.activation]
+        if s.activation in ENDS and s.spread > 0:
+            low, high = ENDS[s.activation]
             share = float(((s.output < low) | (s.output > high)).mean())
             if share > SATURATED:
                 scaled = "scale the data to a standard deviation of about 1" if scale > 10 else ""
