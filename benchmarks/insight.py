@@ -1,15 +1,18 @@
 """``python -m benchmarks.insight``: what looking into a network costs, as a share of ``fit``.
 
 The same training bare, with statistics at the default rate, with statistics of each step, and with
-the doctor; in turns, the shortest epoch of each counts. What is done once, before the first epoch
-and after the last, is measured by itself, and so are the weights at the end, which must be the same
-to the bit. An epoch is as long as a second of bare training or so.
+the doctor. All four go on side by side, an epoch of each in turn, a third of a second long or so;
+of the shares that an epoch takes longer than the bare one of its round the median counts, since the
+machine has slow seconds and fast ones. What the doctor does besides (before the first epoch, at the
+ends of some, after the last) is added up. The weights at the end must be the same to the bit.
 """
 
 import argparse
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,9 +46,9 @@ class Case:
 
 
 CASES = (
-    Case("784-128-10, batch 32", (784,), lambda: [Dense(128, "relu")], 32, 2000),
+    Case("784-128-10, batch 32", (784,), lambda: [Dense(128, "relu")], 32, 3000),
     Case("784-128-10, batch 128", (784,), lambda: [Dense(128, "relu")], 128, 1000),
-    Case("784-128-10, batch 512", (784,), lambda: [Dense(128, "relu")], 512, 300),
+    Case("784-128-10, batch 512", (784,), lambda: [Dense(128, "relu")], 512, 250),
     Case(
         "28x28, 32 and 64 filters, dense 128, batch 32",
         (28, 28, 1),
@@ -55,82 +58,125 @@ CASES = (
             Flatten(), Dense(128, "relu"),
         ],
         32,
-        200,
+        120,
     ),
-    Case("LSTM of 128, 100 x 64, batch 32", (100, 64), lambda: [LSTM(128)], 32, 100),
+    Case("LSTM of 128, 100 x 64, batch 32", (100, 64), lambda: [LSTM(128)], 32, 40),
 )  # fmt: skip
 
 
-class Clock(Callback):
-    """Takes the seconds of each epoch, what callbacks do at its ends included."""
+class Turns:
+    """Lets threads go on one after the other."""
 
-    def __init__(self) -> None:
-        self.ends: list[float] = []
+    def __init__(self, numbers: list[int]) -> None:
+        self._order = numbers
+        self._passed = threading.Condition()
+
+    def wait(self, number: int) -> None:
+        """Return when it is this one's turn."""
+        with self._passed:
+            self._passed.wait_for(lambda: self._order[0] == number)
+
+    def pass_on(self, number: int) -> float:
+        """Let the others go on in turn; return the seconds until it is this one's turn again."""
+        begin = time.perf_counter()
+        with self._passed:
+            self._order.append(self._order.pop(0))
+            self._passed.notify_all()
+        self.wait(number)
+        return time.perf_counter() - begin
+
+    def leave(self) -> None:
+        """Let the others go on without the one whose turn it is."""
+        with self._passed:
+            self._order.pop(0)
+            self._passed.notify_all()
+
+
+class Clock(Callback):
+    """Waits for its turn at each epoch, and takes how long it is, the callbacks before included."""
+
+    def __init__(self, turns: Turns, number: int) -> None:
+        self._turns, self._number = turns, number
+        self._began = 0.0
+        self.waited = 0.0
+        self.lengths: list[float] = []
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Note when the first one begins."""
-        if not self.ends:
-            self.ends.append(time.perf_counter())
+        """Let the others have an epoch."""
+        self.waited += self._turns.pass_on(self._number)
+        self._began = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Note when one ends."""
-        self.ends.append(time.perf_counter())
+        """Note how long it took."""
+        self.lengths.append(time.perf_counter() - self._began)
 
 
-def train(case: Case, way: str, epochs: int) -> tuple[float, float, bytes]:
-    """Seconds of the shortest epoch but the first, of all that is not an epoch, and the weights."""
-    set_random_seed(1)
-    random = np.random.default_rng(0)
-    n = case.batch * min(case.steps, 50)
-    # Something that can be learnt: of a network that learns nothing the doctor tries out why.
-    x = random.standard_normal((n, *case.shape), "float32")
-    y = (x.reshape(n, -1)[:, -20:] @ random.standard_normal((20, 10))).argmax(axis=1)
-    x = np.concatenate([x] * (case.steps // min(case.steps, 50)))
-    y = np.tile(y, len(x) // n)
-    model = chainrule.Sequential([Input(case.shape), *case.layers(), Dense(10, "softmax")])
-    model.compile("adam", "sparse_categorical_crossentropy")
-    clock = Clock()
-    begin = time.perf_counter()
-    # The clock is the last to be told, so that an epoch ends after the others' work.
-    callbacks = [*WAYS[way](), clock]
-    model.fit(x, y, batch_size=case.batch, epochs=epochs, verbose=0, callbacks=callbacks)
-    whole = time.perf_counter() - begin
-    lengths = np.diff(clock.ends)
+@dataclass
+class Taken:
+    """The seconds of each epoch, those of everything, and the weights at the end."""
+
+    lengths: Any
+    whole: float
+    weights: bytes
+
+
+def train(case: Case, number: int, epochs: int, turns: Turns) -> Taken:
+    """Train in one of the four ways, in its turns."""
+    turns.wait(number)
+    try:
+        # Something that can be learnt: of a network that learns nothing the doctor tries out why.
+        random = np.random.default_rng(0)
+        n = case.batch * min(case.steps, 40)
+        x = random.standard_normal((n, *case.shape), "float32")
+        y = (x.reshape(n, -1)[:, -20:] @ random.standard_normal((20, 10))).argmax(axis=1)
+        x = np.concatenate([x] * (case.steps // min(case.steps, 40)))
+        y = np.tile(y, len(x) // n)
+        set_random_seed(1)
+        model = chainrule.Sequential([Input(case.shape), *case.layers(), Dense(10, "softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        clock = Clock(turns, number)
+        # The clock is the last to be told, so that an epoch ends after the others' work.
+        callbacks = [*list(WAYS.values())[number](), clock]
+        begin = time.perf_counter()
+        model.fit(x, y, case.batch, epochs, verbose=0, callbacks=callbacks)
+        whole = time.perf_counter() - begin - clock.waited
+    finally:
+        turns.leave()
     weights = b"".join(v.numpy().tobytes() for v in model.variables)
-    return float(lengths[1:].min()), whole - float(lengths.sum()), weights
+    return Taken(np.array(clock.lengths[1:]), whole, weights)
 
 
-def measure(case: Case, rounds: int, epochs: int) -> dict[str, tuple[float, float]]:
-    """Of each way the shortest epoch, and the shortest time outside of epochs."""
-    found: dict[str, tuple[float, float]] = {}
-    weights = set()
-    for _ in range(rounds):
-        for way in WAYS:
-            seconds, once, last = train(case, way, epochs)
-            before = found.get(way, (seconds, once))
-            found[way] = min(before[0], seconds), min(before[1], once)
-            weights.add(last)
-    if len(weights) > 1:
+def measure(case: Case, epochs: int) -> dict[str, Taken]:
+    """Train in all ways side by side."""
+    turns = Turns(list(range(len(WAYS))))
+    with ThreadPoolExecutor(len(WAYS)) as pool:
+        runs = [pool.submit(train, case, i, epochs, turns) for i in range(len(WAYS))]
+    found = {way: run.result() for way, run in zip(WAYS, runs, strict=True)}
+    if len({taken.weights for taken in found.values()}) > 1:
         raise SystemExit(f"{case.name}: looking has changed the weights")
     return found
 
 
-def line(case: Case, found: dict[str, tuple[float, float]]) -> list[str]:
+def line(case: Case, found: dict[str, Taken]) -> list[str]:
     """A row of the table."""
-    bare, once = found["bare"]
-    step = f"{1e6 * bare / case.steps:,.0f} us"
-    shares = [f"{100 * (found[way][0] / bare - 1):+.1f} %" for way in list(WAYS)[1:]]
-    return [case.name, step, *shares, f"{1e3 * (found['doctor'][1] - once):,.0f} ms"]
+    bare, doctor = found["bare"], found["doctor"]
+    shares = {way: 100 * np.median(t.lengths / bare.lengths - 1) for way, t in found.items()}
+    usual = float(np.median(doctor.lengths)) * (1 + len(doctor.lengths))
+    besides = doctor.whole - usual - (bare.whole - float(bare.lengths.sum()))
+    step = f"{1e6 * bare.lengths.min() / case.steps:,.0f} us"
+    told = [f"{shares[way]:+.1f} %" for way in list(WAYS)[1:]]
+    return [case.name, step, *told, f"{1e3 * besides:,.0f} ms"]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.insight", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="the best of so many")
-    parser.add_argument("--epochs", type=int, default=4, help="of each run, at least 2")
+    parser.add_argument("--epochs", type=int, default=24, help="of each run, at least 2")
+    parser.add_argument("--only", type=int, choices=range(len(CASES)), help="one of the networks")
     options = parser.parse_args(arguments)
-    lines = [line(case, measure(case, options.rounds, max(options.epochs, 2))) for case in CASES]
-    header = ["network", "a step", *list(WAYS)[1:], "doctor, once"]
+    cases = CASES if options.only is None else [CASES[options.only]]
+    lines = [line(case, measure(case, max(options.epochs, 2))) for case in cases]
+    header = ["network", "a step", *list(WAYS)[1:], "doctor, besides"]
     Sheet("What looking costs", header, lines).show(Console())
     return 0
 

@@ -31,7 +31,7 @@ class Primitive:
     argument under another shape), `cost` (vectorised passes an element), `flops` (a rule like a
     shape rule: arithmetic operations of a contraction), `unit` (rows that the kernel likes to be
     given together), `reduces` (reads far more than it writes),
-    `checks` (looks at values and may stop the run), `early` (is not put off until it is needed).
+    `checks` (looks at values and may stop the run).
     """
 
     def __init__(self, body: Rule, signature: str, *, fused: bool = False, **facts: Any) -> None:
@@ -47,7 +47,6 @@ class Primitive:
         self.unit = int(facts.pop("unit", 1))
         self.reduces = bool(facts.pop("reduces", False))
         self.checks = bool(facts.pop("checks", False))
-        self.early = bool(facts.pop("early", False))
         if facts:
             raise GraphError(f"unknown facts about {self.name}: {sorted(facts)}")
         self._vjp: Rule | None = None

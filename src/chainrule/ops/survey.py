@@ -36,7 +36,8 @@ def survey(
     `stride`-th element of x in it have which size; in the group's first row, zeros in the others.
 
     Saturated are those of at most `low` and at least `high`. Of the groups only `every` so many are
-    measured. Where a tile begins or ends within a group, each part of it is a group.
+    measured; what stands in the rows of the others is not defined. Where a tile begins or ends
+    within a group, each part of it is a group.
     """
     size = math.prod(x.shape[1:])
     rows = x.reshape(len(x), size)
@@ -82,6 +83,21 @@ def _(specs: Any, outputs: Any, **attributes: Any) -> tuple[bool, ...]:
     return True, True
 
 
+@primitive("n *s:float -> n *s", cost=0.2)
+def survey_keep(x: Array, *, group: int = 1, every: int = 1) -> Any:
+    """A copy of the groups of rows that `survey` measures, for `survey_change` once x has changed.
+
+    What stands in the rows of other groups is not defined.
+    """
+    kept = np.arange(len(x)) // group % every == 0
+    return np.where(kept.reshape(-1, *[1] * (x.ndim - 1)), x, 0).astype(x.dtype)
+
+
+@survey_keep.tiling
+def _(specs: Any, outputs: Any, **attributes: Any) -> tuple[bool, ...]:
+    return (True,)
+
+
 def _place(row: int, i: int, size: int) -> int:
     """Return the place of a probe within its group, anywhere and always the same."""
     return ((64 * row + i) * 2654435761 & 0xFFFFFFFF) * size >> 32
@@ -109,37 +125,26 @@ def _sizes(sample: Array) -> Array:
 
 
 @primitive("n k:float, n b:any -> ?", reduces=True)
-def survey_total(measures: Array, counts: Array) -> Any:
-    """The measures of a whole array from those of its rows, and its counts: one row, float64."""
+def survey_total(measures: Array, counts: Array, *, group: int = 1, every: int = 1) -> Any:
+    """The measures of a whole array from those of its rows, and its counts: one row, summed in
+    float64.
+
+    Rows in groups that are not measured (as `survey` takes them) are not looked at.
+    """
     used = (measures[:, 0] != 0) | (measures[:, 7] != 0)
+    used &= np.arange(len(measures)) // group % every == 0
     m = measures[used].astype(np.float64)
     low, high = (m[:, 3].min(), m[:, 4].max()) if len(m) else (np.inf, -np.inf)
     joined = [*m[:, :3].sum(axis=0), low, high, *m[:, 5:8].sum(axis=0)]
     sizes = counts[used].sum(axis=0, dtype=np.int64)
-    return np.array([[*joined, *sizes]], np.float64)
+    return np.array([[*joined, *sizes]], measures.dtype)
 
 
 @survey_total.shape_rule
-def _(measures: Spec, counts: Spec) -> Spec:
-    return Spec((1, MEASURES + BINS), "float64")
+def _(measures: Spec, counts: Spec, **attributes: Any) -> Spec:
+    return Spec((1, MEASURES + BINS), measures.dtype)
 
 
 @survey_total.tiling
-def _(specs: Any, outputs: Any) -> tuple[bool, ...]:
+def _(specs: Any, outputs: Any, **attributes: Any) -> tuple[bool, ...]:
     return False, False
-
-
-@primitive("n *s:float -> ?", early=True)
-def sample_rows(x: Array, *, every: int) -> Any:
-    """``y[i, ...] = x[i * every, ...]``: taken as early as can be, before x is written over."""
-    return x[::every]
-
-
-@sample_rows.shape_rule
-def _(x: Spec, *, every: int) -> Spec:
-    return Spec((-(-x.shape[0] // every), *x.shape[1:]), x.dtype)
-
-
-@sample_rows.tiling
-def _(specs: Any, outputs: Any, *, every: int) -> tuple[bool, ...]:
-    return (every == 1,)

@@ -144,7 +144,7 @@ def _sink(phase: dict[Node, int], links: Links) -> None:
     starts = _starts(links, readers)
     for node in reversed(links):
         uses = readers.get(node, [])
-        if not uses or node.op.early:
+        if not uses:
             continue
         last = max(0, min(phase[n] - (not joins) for n, joins in uses))
         gains = _is_cheap(node) and _made(node) > _held(starts[node])

@@ -10,9 +10,10 @@ import numpy as np
 
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError
+from chainrule.graph import Value
 from chainrule.ops.survey import BINS, MEASURES
 from chainrule.training.step import WatchedStep
-from chainrule.training.survey import LayerInfo, StepSurvey, WeightInfo
+from chainrule.training.survey import WIDTH, LayerInfo, StepSurvey, WeightInfo
 
 _NUMBERS = ("mean", "std", "norm", "min", "max", "zeros", "nonfinite", "saturated")
 SUMMARY = np.dtype([*((name, np.float64) for name in _NUMBERS), ("histogram", np.uint16, BINS)])
@@ -21,13 +22,15 @@ DEAD_WINDOW = 10  # looks in which a unit that is dead puts out nothing
 SNR_WINDOW = 8  # looks over which a gradient's mean and variance are taken
 
 _MOST_BYTES = 64 * 2**20  # of what is kept; beyond, every other of the older looks goes
-_MOST_LOOKS = 4096
-_STRETCH = 4 * 2**20  # bytes of rows that are written before anybody looks at them
+_MOST_LOOKS = 2048
+_STRETCH = 4 * 2**20  # bytes of rows that are written before they become tables
+_UNWRITTEN = -1.0  # in the first place of a row, which is a number of elements
 _LOOK = 200e3  # ns that a look costs beside the step: two more starts of the engine, colder caches
 _EXTRA = 0.5  # and as a share of the step
 _SHARE = 0.01  # of the time that looks may take, by default; measured it is up to twice that
 
 Form = list[tuple[int, ...]]
+Tables = dict[str, Array]  # by name, a row for each look
 TABLES = ("activation", "error", "weight", "gradient", "update")
 
 
@@ -52,8 +55,8 @@ class Statistics:
         left nothing to read.
     weight, gradient, update : structured array [looks, weights]
         The update is the new weight less the old one. Of weights of more than 32,768 elements in 64
-        rows or more, and of their updates, every eighth row is measured, and of their gradients, in
-        rows of at most 512 elements, every fourth group of eight; norms are scaled to the whole.
+        rows or more every eighth row is measured (where rows have at most 512 elements every eighth
+        group of eight), and so of their gradients and updates; norms are scaled to the whole.
     ratio : array [looks, weights]
         The norm of the update over that of the weight.
     dead : array [looks, layers]
@@ -74,8 +77,10 @@ class Statistics:
         self._survey: StepSurvey | None = None
         self._form: tuple[Form, Form] | None = None
         self._interval = every if isinstance(every, int) else 0
+        self._rows = np.zeros((0, 0))  # what steps write to; the first `_used` are `_pending`
+        self._used = 0
         self._pending: list[tuple[StepSurvey, Array, int, int]] = []
-        self._held: dict[str, Array] = {}
+        self._held: list[Tables] = []  # one after the other
         self._tails: dict[str, list[Array]] = {"alive": [], "probes": []}
 
     # While the run goes on.
@@ -96,25 +101,35 @@ class Statistics:
         return after
 
     def _room(self) -> int:
-        width = 1 if self._survey is None else max(self._width(), 1)
-        return max(1, _STRETCH // (8 * width))
-
-    def _width(self) -> int:
-        columns = {} if self._survey is None else self._survey.columns
-        return max((s.stop for s in columns.values()), default=0)
+        """Return the steps that may run before what they wrote is worked through."""
+        width = self._rows.shape[1]
+        return max(1, _STRETCH // (8 * width)) if width else 1
 
     def begin(self, step: WatchedStep, steps: int, epoch: int) -> None:
         """Have the next run of this step write what it measures."""
         survey = step.survey
-        if not step.width:
+        if step.row is None or not survey.blocks:
             return
         if self._survey is not survey:
             self._take_up(survey, step)
-        rows = np.zeros((steps, step.width))
+        rows = self._next_rows(steps, step.row)
         step.record(rows)
         # Batches of another length may be fused otherwise; tables have one form.
         if (_forms(survey.layers), _forms(survey.weights)) == self._form:
             self._pending.append((survey, rows, self.step, epoch))
+
+    def _next_rows(self, steps: int, row: Value) -> Array:
+        """Return rows for so many steps to write to; when all are used, from the beginning."""
+        fits = self._rows.shape[1:] == row.shape[1:] and self._rows.dtype == row.dtype
+        if not fits or self._used + steps > len(self._rows):
+            self._settle()
+        if not fits or steps > len(self._rows):
+            most = max(steps, _STRETCH // (8 * row.size))
+            self._rows = np.zeros((most, row.size), row.dtype)
+        rows = self._rows[self._used : self._used + steps]
+        rows[:, 0] = _UNWRITTEN  # a run may stop on the way
+        self._used += steps
+        return rows
 
     def _take_up(self, survey: StepSurvey, step: WatchedStep) -> None:
         """Note how the first step, or one of batches of another length, is measured."""
@@ -184,19 +199,28 @@ class Statistics:
         return self._array(name, np.zeros((0, count), SUMMARY))
 
     def _array(self, name: str, nothing: Array) -> Array:
+        return self._whole().get(name, nothing)
+
+    def _whole(self) -> Tables:
+        """Return the tables of all looks."""
         self._settle()
-        return self._held.get(name, nothing)
+        self._unite()
+        return self._held[0] if self._held else {}
+
+    def _unite(self) -> None:
+        if len(self._held) > 1:
+            self._held = [_united(self._held)]
 
     # State, for a run that is resumed.
 
     def get_state(self) -> dict[str, Any]:
         """Return what was seen, as arrays and plain numbers."""
-        self._settle()
+        held = self._whole()
         tails = {name: [a.copy() for a in arrays] for name, arrays in self._tails.items()}
         return {
             "step": self.step,
             "interval": self._interval,
-            "held": {name: _bytes(array) for name, array in self._held.items()},
+            "held": {name: _bytes(array) for name, array in held.items()},
             "tails": tails,
             "layers": [_plain(one) for one in self.layers],
             "weights": [_plain(one) for one in self.weights],
@@ -204,9 +228,10 @@ class Statistics:
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Take up what `get_state` returned."""
-        self._pending = []
+        self._pending, self._used = [], 0
         self.step, self._interval = int(state["step"]), int(state["interval"])
-        self._held = {name: _table(name, array) for name, array in state["held"].items()}
+        held = {name: _table(name, array) for name, array in state["held"].items()}
+        self._held = [held] if held else []
         self._tails = {n: [np.asarray(a) for a in arrays] for n, arrays in state["tails"].items()}
         self.layers = tuple(
             LayerInfo(**{**one, "shape": tuple(one["shape"])}) for one in state["layers"]
@@ -220,74 +245,90 @@ class Statistics:
 
     def _settle(self) -> None:
         """Work through the rows that were written since the last time."""
-        pending, self._pending = self._pending, []
+        pending, self._pending, self._used = self._pending, [], 0
         for survey, group in itertools.groupby(pending, key=lambda one: one[0]):
-            new = self._tables(survey, [(rows, first, epoch) for _, rows, first, epoch in group])
-            if self._held:
-                new = {name: np.concatenate([self._held[name], a]) for name, a in new.items()}
-            self._held = _thinned(new)
+            looks = [(rows, first, epoch) for _, rows, first, epoch in group]
+            self._held.append(self._tables(survey, looks))
+        if sum(len(one["steps"]) for one in self._held) > 2 * _MOST_LOOKS:
+            self._unite()
 
-    def _tables(
-        self, survey: StepSurvey, looks: Sequence[tuple[Array, int, int]]
-    ) -> dict[str, Array]:
+    def _tables(self, survey: StepSurvey, looks: Sequence[tuple[Array, int, int]]) -> Tables:
         """Return the tables of steps that were measured alike."""
-        rows = np.concatenate([rows for rows, _, _ in looks])
+        looks = [(_written(rows), first, epoch) for rows, first, epoch in looks]
+        rows = looks[0][0] if len(looks) == 1 else np.concatenate([rows for rows, _, _ in looks])
         lengths = [len(rows) for rows, _, _ in looks]
-        new: dict[str, Array] = {
+        return {
             "steps": np.concatenate([np.arange(first, first + len(r)) for r, first, _ in looks]),
             "epochs": np.repeat([epoch for _, _, epoch in looks], lengths),
-            "loss": _column(rows, survey.columns.get(("loss", 0))),
+            "loss": _column(rows, survey.extras.get(("loss", 0))),
+            **self._summaries(survey, rows),
+            "dead": self._dead(survey, rows),
+            "snr": self._snr(survey, rows),
         }
+
+    def _summaries(self, survey: StepSurvey, rows: Array) -> Tables:
+        """Return the tables of measures."""
+        blocks = rows[:, : WIDTH * len(survey.blocks)].reshape(len(rows), -1, WIDTH)
+        slopes = [name in ("error", "gradient") for name, _ in survey.blocks]
+        scales = np.where(slopes, survey.scale, 1.0)
+        found = _summarized(blocks, np.array(survey.sizes), scales)
+        tables: Tables = {}
         for name in TABLES:
-            new[name] = self._summaries(survey, rows, name)
-        return {**new, "dead": self._dead(survey, rows), "snr": self._snr(survey, rows)}
+            count = len(self.layers) if name in ("activation", "error") else len(self.weights)
+            here = [k for k, key in enumerate(survey.blocks) if key[0] == name]
+            if len(here) == count:
+                tables[name] = found[:, here[0] : here[0] + count] if here else found[:, :0]
+                continue
+            table = tables[name] = np.zeros((len(rows), count), SUMMARY)
+            for field in _NUMBERS:
+                table[field] = np.nan
+            table[:, [survey.blocks[k][1] for k in here]] = found[:, here]
+        return tables
 
-    def _summaries(self, survey: StepSurvey, rows: Array, name: str) -> Array:
-        """Return the fields of a table from the measures."""
-        count = len(self.layers) if name in ("activation", "error") else len(self.weights)
-        table = np.zeros((len(rows), count), SUMMARY)
-        for field in _NUMBERS:
-            table[field] = np.nan
-        scale = survey.scale if name in ("error", "gradient") else 1.0
-        for i in range(count):
-            if (name, i) in survey.columns:
-                measured = rows[:, survey.columns[name, i]]
-                _fill(table[:, i], measured, survey.sizes[name, i], scale)
-        return table
-
-    def _windows(self, name: str, i: int, now: Array, width: int) -> Array:
-        """Return for each row the last `width` rows of all looks, this one the last; fewer looks
-        before the first row are filled up with NaN."""
+    def _with_tail(self, name: str, i: int, now: Array, count: int, filling: Any) -> Array:
+        """Return the rows behind the `count` before them, which are filled up where there were
+        fewer looks."""
         tails = self._tails[name]
         while len(tails) <= i:
-            tails.append(np.zeros((0, 0)))
-        before = tails[i] if tails[i].shape[1:] == now.shape[1:] else np.zeros((0, now.shape[1]))
-        both = np.concatenate([before, now])
-        tails[i] = both[-(width - 1) :]
-        missing = width - 1 - len(before)
-        filled = np.concatenate([np.full((max(missing, 0), now.shape[1]), np.nan), both])
-        return np.lib.stride_tricks.sliding_window_view(filled, width, axis=0)[-len(now) :]
+            tails.append(np.zeros((0, 0), now.dtype))
+        before = tails[i] if tails[i].shape[1:] == now.shape[1:] else now[:0]
+        missing = np.full((count - len(before), now.shape[1]), filling, now.dtype)
+        tails[i] = np.concatenate([before, now[-count:]])[-count:]
+        return np.concatenate([missing, before, now])
 
     def _dead(self, survey: StepSurvey, rows: Array) -> Array:
         found = np.full((len(rows), len(self.layers)), np.nan)
-        columns = survey.columns
         for i in range(len(self.layers)):
-            if ("most", i) in columns:
-                alive = (rows[:, columns["most", i]] > 0).astype(np.float64)
-                ever = np.nanmax(self._windows("alive", i, alive, DEAD_WINDOW), axis=-1)
-                found[:, i] = 1.0 - ever.mean(axis=-1)
+            if ("most", i) in survey.extras:
+                alive = rows[:, survey.extras["most", i]] > 0
+                alive = self._with_tail("alive", i, alive, DEAD_WINDOW - 1, False)
+                found[:, i] = 1.0 - _joined(alive, DEAD_WINDOW, np.logical_or).mean(axis=1)
         return found
 
     def _snr(self, survey: StepSurvey, rows: Array) -> Array:
         found = np.full((len(rows), len(self.weights)), np.nan)
-        columns = survey.columns
+        n = SNR_WINDOW
         for i in range(len(self.weights)):
-            if ("probes", i) in columns:
-                windows = self._windows("probes", i, rows[:, columns["probes", i]], SNR_WINDOW)
+            if ("probes", i) in survey.extras:
+                probes = rows[:, survey.extras["probes", i]].astype(np.float64)
+                probes = self._with_tail("probes", i, probes, n - 1, np.nan)
                 with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                    signal = np.square(windows.mean(axis=-1)).sum(axis=-1)
-                    found[:, i] = signal / windows.var(axis=-1, ddof=1).sum(axis=-1)
+                    signal = _squared(_joined(probes, n, np.add)) / n**2
+                    squares = _joined(_squared(probes), n, np.add)
+                    noise = (squares - n * signal) / (n - 1)
+                    # Rounding alone is no noise: then it is all signal.
+                    found[:, i] = signal / np.where(noise > 1e-12 * signal, noise, 0.0)
         return found
+
+
+def _squared(x: Array) -> Array:
+    """Return the sum of the squares of each row."""
+    return np.asarray(np.einsum("ij,ij->i", x, x))
+
+
+def _written(rows: Array) -> Array:
+    """Return the rows that steps came to write."""
+    return rows[: np.count_nonzero(rows[:, 0] != _UNWRITTEN)]
 
 
 def _forms(infos: Sequence[LayerInfo | WeightInfo]) -> Form:
@@ -313,31 +354,54 @@ def _plain(info: LayerInfo | WeightInfo) -> dict[str, Any]:
 
 
 def _column(rows: Array, where: slice | None) -> Array:
-    return np.full(len(rows), np.nan) if where is None else rows[:, where][:, 0].copy()
+    return np.full(len(rows), np.nan) if where is None else rows[:, where][:, 0].astype(np.float64)
 
 
-def _fill(table: Array, measured: Array, size: int, scale: float) -> None:
-    """Write the fields from what was measured of some or all of `size` elements."""
-    kept, total, squares, low, high, zeros, flat, lost = measured[:, :MEASURES].T
+def _summarized(measured: Array, sizes: Array, scales: Array) -> Array:
+    """Return the fields from what was measured of some or all of so many elements."""
+    table = np.zeros(measured.shape[:2], SUMMARY)
+    numbers = measured[..., :MEASURES].transpose(2, 0, 1)
+    kept, total, squares, low, high, zeros, flat, lost = np.ascontiguousarray(numbers, np.float64)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         taken = kept + lost
         mean = total / kept
-        table["mean"] = mean / scale
-        table["std"] = np.sqrt(np.maximum(squares / kept - mean * mean, 0.0)) / scale
-        table["norm"] = np.sqrt(squares * (size / taken)) / scale
-        table["min"], table["max"] = low / scale, high / scale
+        table["mean"] = mean / scales
+        table["std"] = np.sqrt(np.maximum(squares / kept - mean * mean, 0.0)) / scales
+        table["norm"] = np.sqrt(squares * (sizes / taken)) / scales
+        table["min"], table["max"] = low / scales, high / scales
         table["zeros"], table["saturated"] = zeros / taken, flat / taken
         table["nonfinite"] = lost / taken
-    table["histogram"] = measured[:, MEASURES:]
+    table["histogram"] = measured[..., MEASURES:]
+    return table
 
 
-def _thinned(held: dict[str, Array]) -> dict[str, Array]:
-    """Return the looks without every other one of the older half, where they are too many."""
-    count = len(held["steps"])
-    per_look = sum(array[:1].nbytes for array in held.values())
+def _joined(x: Array, count: int, join: Any) -> Array:
+    """Return each `count` rows that follow each other as one; `join` may take a row twice, unless
+    that number is a power of two."""
+    span = 1
+    while 2 * span <= count:
+        x = join(x[:-span], x[span:])
+        span *= 2
+    rest = count - span
+    return x if not rest else np.asarray(join(x[:-rest], x[rest:]))
+
+
+def _united(parts: Sequence[Tables]) -> Tables:
+    """Return tables as one, without every other look of the older half while they are too many."""
+    per_look = sum(array[:1].nbytes for array in parts[0].values())
     most = max(64, min(_MOST_LOOKS, _MOST_BYTES // max(per_look, 1)))
-    if count <= most:
-        return held
-    keep = np.ones(count, bool)
-    keep[1 : count // 2 : 2] = False
-    return {name: array[keep] for name, array in held.items()}
+    lengths = [len(part["steps"]) for part in parts]
+    kept = np.arange(sum(lengths))
+    while len(kept) > most:
+        older = len(kept) // 2
+        kept = np.concatenate([kept[:older:2], kept[older:]])
+    ends = np.searchsorted(kept, np.cumsum(lengths))
+    rows = [k - first for k, first in zip(np.split(kept, ends[:-1]), _starts(lengths), strict=True)]
+    return {
+        name: np.concatenate([part[name][k] for part, k in zip(parts, rows, strict=True)])
+        for name in parts[0]
+    }
+
+
+def _starts(lengths: Sequence[int]) -> Array:
+    return np.cumsum([0, *lengths[:-1]])

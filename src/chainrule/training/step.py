@@ -170,10 +170,10 @@ class WatchedStep(Step):
         self.program.bind_output(0, rows, rows.itemsize * rows.shape[1])
 
     @property
-    def width(self) -> int:
-        """The numbers in a row; 0 where there is nothing to measure."""
+    def row(self) -> Value | None:
+        """What is measured of a step; ``None`` where there is nothing."""
         outputs = self.program.plan.outputs
-        return outputs[0].shape[1] if outputs else 0
+        return outputs[0] if outputs else None
 
 
 def _watched(trainer: Trainer, layout: Layout) -> WatchedStep:

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from chainrule.graph import Value, Variable
 from chainrule.ops.survey import BINS, MEASURES
 from chainrule.plan.rewriting import apply
@@ -20,13 +22,12 @@ from chainrule.training.initialization import activation_of, exits_of, layer_nam
 from chainrule.training.trace import Traced
 from chainrule.training.verdicts import ENDS
 
-SAMPLE = 512  # elements of an array whose sizes are counted, about
+SAMPLE = 256  # elements of an array whose sizes are counted, about
 PROBES = 64  # elements of a gradient that are followed from step to step, about
 WIDTH = MEASURES + BINS
 _GROUP, _NARROW = 8, 512  # rows that are measured together, where they have no more elements
-# Of large weights: every so many rows of them and of their updates are measured, and of groups of
-# rows of their gradients. At batch 32 a step of 784-128-10 would take 41 % longer with all.
-_ROWS, _GROUPS = 8, 4
+_FEW = 8  # of so many groups of a large weight one is measured: a step of 784-128-10 would take
+# 41 % longer with all at batch 32
 _SMALL = 32768  # elements of a weight: rows of few of them cost more than the pass over it
 _UNSEEN = (
     "Dropout",
@@ -47,6 +48,9 @@ _ENDS = {**ENDS, "hard_sigmoid": ENDS["sigmoid"], "hard_tanh": ENDS["tanh"]}
 _OF_WEIGHTS = ("weight", "gradient", "update")
 _NAMED = (*_ENDS, "relu", "softmax", "elu", "selu", "gelu", "softplus")
 _GATED = ("SimpleRNN", "LSTM", "GRU")
+
+
+Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,9 @@ class WeightInfo:
 class StepSurvey:
     """The survey of a step: which values, and where their measures are in the row of a step.
 
-    `columns` says for each thing measured (``("activation", 0)``, ``("gradient", 3)``, ...) where
-    in the row it begins and ends, `sizes` of how many elements that is. Cotangents are
-    `scale` times those of the loss.
+    `blocks` are the things measured, sorted (``("activation", 0)``, ``("activation", 1)``, ...),
+    each `WIDTH` numbers of the row from its beginning on, and `sizes` of how many elements each is.
+    `extras` says where other numbers begin and end. Cotangents are `scale` times those of the loss.
     """
 
     traced: Traced
@@ -100,8 +104,9 @@ class StepSurvey:
     scale: float = 1.0
     layers: list[LayerInfo] = field(default_factory=list)
     weights: list[WeightInfo] = field(default_factory=list)
-    columns: dict[tuple[str, int], slice] = field(default_factory=dict)
-    sizes: dict[tuple[str, int], int] = field(default_factory=dict)
+    blocks: list[Key] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    extras: dict[Key, slice] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         loss = self.traced.loss
@@ -111,54 +116,74 @@ class StepSurvey:
         found = [*self._exits.values(), *(v.leaf for v in self._variables)]
         slopes = [self.cotangents[v] for v in found if v in self.cotangents]
         self.watched = [*self._exits.values(), *slopes, *([] if loss is None else [loss])]
+        self._parts: list[Value] = []  # of the row
+        self._more: list[Value] = []
 
     def measures(
         self, now: Mapping[Value, Value], new: Mapping[Variable, Value]
     ) -> Sequence[Value]:
         """Return one row of numbers; what there is to read of a weight comes before it is moved."""
-        parts: list[Value] = []
         for variable in self._variables:
-            self._weight(parts, variable, new[variable], now.get(self.cotangents[variable.leaf]))
+            self._weight(variable, new[variable], now.get(self.cotangents[variable.leaf]))
         seen: set[Value] = set()
         for path, value in self._exits.items():
-            self._layer(parts, path, value, now, seen)
+            self._layer(path, value, now, seen)
         loss = None if self.traced.loss is None else now.get(self.traced.loss)
         if loss is not None:
-            self._add(parts, ("loss", 0), _flat(loss))
+            self._add(("loss", 0), loss)
+        first = WIDTH * len(self.blocks)
+        self.extras = {k: slice(first + s.start, first + s.stop) for k, s in self.extras.items()}
+        order = sorted(range(len(self.blocks)), key=lambda k: self.blocks[k])  # those of a table
+        self.blocks = [self.blocks[k] for k in order]
+        self.sizes = [self.sizes[k] for k in order]
+        parts = [*(self._parts[k] for k in order), *self._more]
+        self._parts, self._more = [], []
         return [_joined(parts)] if parts else []
 
-    def _add(self, parts: list[Value], key: tuple[str, int], row: Value) -> None:
-        """Append a row [1, k] as float64."""
-        first = max((s.stop for s in self.columns.values()), default=0)
-        self.columns[key] = slice(first, first + row.shape[1])
-        parts.append(row if row.dtype == "float64" else _one("cast", row, dtype="float64"))
+    def _add(self, key: Key, value: Value) -> None:
+        """Append other numbers."""
+        first = max((s.stop for s in self.extras.values()), default=0)
+        self.extras[key] = slice(first, first + value.size)
+        self._more.append(_flat(value))
 
-    def _measure(self, parts: list[Value], key: tuple[str, int], *x: Value, **how: Any) -> None:
+    def _measure(
+        self,
+        key: Key,
+        *x: Value,
+        every: int = 1,
+        probes: bool = False,
+        ends: tuple[float, float] = (-math.inf, math.inf),
+    ) -> None:
         """Append the measures of an array, or of the change from one to another, and the elements
         that stand for all where that is asked."""
-        row, probes = _surveyed(x, whole=key[0] in _OF_WEIGHTS, **how)
-        self.sizes[key] = x[0].size
-        self._add(parts, key, row)
-        if probes is not None:
-            self._add(parts, ("probes", key[1]), probes)
+        xs = [_in_rows(one) for one in x]
+        look = _look(xs[0], every, whole=key[0] in _OF_WEIGHTS)
+        count = look.probes if probes else 0
+        attributes: dict[str, Any] = {**look.where, "stride": look.stride, "probes": count}
+        if len(x) == 1:
+            attributes["low"], attributes["high"] = ends
+        measures, counts = apply("survey" if len(x) == 1 else "survey_change", xs, attributes)
+        self.blocks.append(key)
+        self.sizes.append(x[0].size)
+        self._parts.append(_one("survey_total", measures, counts, **look.where))
+        if probes:
+            self._add(("probes", key[1]), look.picked(xs[0], measures))
 
-    def _weight(self, parts: list[Value], variable: Variable, new: Value, g: Value | None) -> None:
+    def _weight(self, variable: Variable, new: Value, g: Value | None) -> None:
         i = len(self.weights)
         layer = next((layer_name(p) for p, held in self._users.items() if variable in held), "")
         self.weights.append(WeightInfo(variable.name or f"weight {i}", layer, variable.shape))
-        many = _is_large(variable.leaf)
+        every = _FEW if _is_large(variable.leaf) else 1
         # The old value is kept aside, and comes first, so that the new one may be written over.
-        old = _rows_of(variable.leaf) if many else _one("scale", variable.leaf, factor=1.0)
-        now = _rows_of(new) if many else new
-        self._measure(parts, ("update", i), old, now)
+        value = _in_rows(variable.leaf)
+        old = _one("survey_keep", value, **_look(value, every, whole=True).where)
+        self._measure(("update", i), old, new, every=every)
         if g is not None:
-            self._measure(parts, ("gradient", i), g, probes=True, every=_GROUPS if many else 1)
-        self._measure(parts, ("weight", i), now)
-        self.sizes["update", i] = self.sizes["weight", i] = variable.leaf.size
+            self._measure(("gradient", i), g, every=every, probes=True)
+        self._measure(("weight", i), new, every=every)
 
     def _layer(
         self,
-        parts: list[Value],
         path: tuple[str, ...],
         value: Value,
         now: Mapping[Value, Value],
@@ -175,13 +200,12 @@ class StepSurvey:
         units = here.shape[-1] if here.ndim > 1 else 1
         self.layers.append(LayerInfo(layer_name(path), kind, activation, units, i, exit_.shape[1:]))
         low, high = _ENDS.get(activation, (-math.inf, math.inf))
-        self._measure(parts, ("activation", i), here, ends=(low, high))
+        self._measure(("activation", i), here, ends=(low, high))
         if activation == "relu" and here.ndim > 1:
-            most = _one("reduce_max", here, axes=tuple(range(here.ndim - 1)))
-            self._add(parts, ("most", i), _flat(most))
+            self._add(("most", i), _one("reduce_max", here, axes=tuple(range(here.ndim - 1))))
         slope = self.cotangents.get(exit_)
         if slope is not None and slope in now:
-            self._measure(parts, ("error", i), now[slope])
+            self._measure(("error", i), now[slope])
 
     def _after(self, path: tuple[str, ...], value: Value) -> Value:
         """Return what the next layer puts out, where that is a pooling of the layer's output."""
@@ -200,47 +224,54 @@ def _one(name: str, *arguments: Value, **attributes: object) -> Value:
     return apply(name, arguments, attributes)[0]
 
 
+def _in_rows(value: Value) -> Value:
+    return value if value.shape else _flat(value)
+
+
 def _flat(value: Value) -> Value:
     return _one("reshape", value, shape=(1, value.size))
 
 
-def _surveyed(
-    xs: Sequence[Value],
-    ends: tuple[float, float] = (-math.inf, math.inf),
-    probes: bool = False,
-    whole: bool = False,
-    every: int = 1,
-) -> tuple[Value, Value | None]:
-    """Return the measures of an array, or of a change, as a row, and elements that stand for all.
+@dataclass(frozen=True)
+class _Look:
+    """How an array is measured: every so many groups of so many rows, sizes of every `stride`-th
+    element, and so many elements of each group that stand for all (0: some of the array do)."""
 
-    A small one that may be looked at `whole` is taken as one row, which saves work for each row.
-    """
-    if not xs[0].shape or (whole and xs[0].size <= _SMALL):
-        xs = [_flat(x) for x in xs]
-    elements, rows = xs[0].size, max(xs[0].shape[0], 1)
-    size = elements // rows
+    group: int
+    every: int
+    stride: int
+    probes: int
+
+    @property
+    def where(self) -> dict[str, int]:
+        """Which rows are measured."""
+        return {"group": self.group, "every": self.every}
+
+    def picked(self, x: Value, measures: Value) -> Value:
+        """Return elements that stand for all."""
+        if not self.probes:
+            step = max(x.size // PROBES, 1)
+            while x.ndim > 1 and math.gcd(step, x.shape[-1]) > 1:  # not always the same columns
+                step += 1
+            return _one("slice", _flat(x), start=(0, 0), stop=(1, x.size), step=(1, step))
+        rows = measures.shape[0]
+        stop = rows, MEASURES + self.probes
+        apart = self.group * self.every
+        step = apart * max(-(-rows // apart) // PROBES, 1)
+        return _one("slice", measures, start=(0, MEASURES), stop=stop, step=(step, 1))
+
+
+def _look(x: Value, every: int, whole: bool) -> _Look:
+    """Return how to measure an array; a small one that may be taken as a `whole` is one group."""
+    rows = max(x.shape[0], 1)
+    size = x.size // rows
     group = _GROUP if size <= _NARROW else 1
-    every = every if group > 1 else 1
+    if whole and x.size <= _SMALL:
+        group = rows
+    stride = max(-(-x.size // (SAMPLE * every)), -(-size * group // 255), 1) | 1
     groups = -(-rows // (group * every))
-    count = min(max(-(-PROBES // groups), 1), max(size, 1)) if probes else 0
-    stride = max(-(-elements // (SAMPLE * every)), -(-size * group // 255), 1)
-    attributes: dict[str, Any] = {"stride": stride | 1, "probes": count, "group": group}
-    attributes["every"] = every
-    if len(xs) == 1:
-        attributes["low"], attributes["high"] = ends
-    measures, counts = apply("survey" if len(xs) == 1 else "survey_change", xs, attributes)
-    row = _one("survey_total", measures, counts)
-    if not count:
-        return row, None
-    step = group * every * max(groups // PROBES, 1)
-    picked = _one(
-        "slice",
-        measures,
-        start=(0, MEASURES),
-        stop=(rows, MEASURES + count),
-        step=(step, 1),
-    )
-    return row, _flat(picked)
+    probes = min(-(-PROBES // groups), max(size, 1)) if every > 1 else 0
+    return _Look(group, every, stride, probes)
 
 
 def _is_large(weight: Value) -> bool:
@@ -248,12 +279,10 @@ def _is_large(weight: Value) -> bool:
     return weight.ndim > 1 and weight.size > _SMALL and weight.shape[0] >= 64
 
 
-def _rows_of(weight: Value) -> Value:
-    return _one("sample_rows", weight, every=_ROWS)
-
-
 def _joined(rows: list[Value]) -> Value:
     """Return rows one behind the other; an operation takes 15 at a time."""
+    kind = max((row.dtype for row in rows), key=lambda name: np.dtype(name).itemsize)
+    rows = [row if row.dtype == kind else _one("cast", row, dtype=kind) for row in rows]
     while len(rows) > 1:
         groups = [rows[i : i + 15] for i in range(0, len(rows), 15)]
         rows = [g[0] if len(g) == 1 else _one("concatenate", *g, axis=1) for g in groups]
