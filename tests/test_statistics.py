@@ -10,7 +10,8 @@ import pytest
 
 from chainrule.callbacks import BackupAndRestore, Callback, LayerStatistics
 from chainrule.errors import ArgumentError
-from chainrule.executors import num_threads, set_num_threads
+from chainrule.executors import num_threads, run, set_num_threads
+from chainrule.graph import Value, Variable, registry
 from chainrule.layers import (
     GRU,
     LSTM,
@@ -26,6 +27,7 @@ from chainrule.layers import (
     ReLU,
 )
 from chainrule.models import Model, Sequential
+from chainrule.ops.survey import MEASURES
 from chainrule.optimizers import LBFGS, SGD
 from chainrule.training.statistics import DEAD_WINDOW, SNR_WINDOW, Statistics
 from chainrule.utils import bucket_by_length, set_random_seed
@@ -179,6 +181,27 @@ def test_tables_are_whole(kind: str) -> None:
         assert (table["std"] >= 0).all()
         assert (table["min"] <= table["max"]).all()
     np.testing.assert_allclose(data.ratio, data.update["norm"] / data.weight["norm"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "group", "every"), [((200, 33), 8, 3), ((50,), 16, 2), ((7, 9), 2, 8)]
+)
+def test_groups_that_are_measured(shape: tuple[int, ...], group: int, every: int) -> None:
+    def apply(name: str, *values: Value, **attributes: Any) -> tuple[Value, ...]:
+        found = registry()[name].apply(values, attributes)
+        return found if isinstance(found, tuple) else (found,)
+
+    rng = np.random.default_rng(3)
+    x, y = (rng.standard_normal(shape).astype("float32") for _ in range(2))
+    before, after = (Variable(a, dtype="float32").leaf for a in (x, y))
+    where = {"group": group, "every": every}
+    kept = apply("survey_keep", before, **where)[0]
+    rows = apply("survey_change", kept, after, stride=1, probes=0, **where)
+    (found,) = run(apply("survey_total", *rows, **where))
+    part = (y - x)[np.arange(len(x)) // group % every == 0].astype(np.float64)
+    expected = [part.size, part.sum(), np.square(part).sum(), part.min(), part.max(), 0, 0, 0]
+    np.testing.assert_allclose(found[0, :MEASURES], expected, rtol=1e-5)
+    assert found[0, MEASURES:].sum() == part.size
 
 
 def test_histogram_counts_sizes() -> None:
