@@ -376,9 +376,9 @@ def test_the_number_of_threads_and_their_timing_change_nothing(tmp_path, kind, m
     def once(threads_, slots, pause):
         if kind == "map":
             given = data.Windowed(mapped(tmp_path, "x.npy", X), Y, window_mb=TINY)
-            enter = Pages.enter
-            slow = lambda *a: time.sleep(pause) or enter(*a)  # noqa: E731
-            monkeypatch.setattr(Pages, "enter", slow)
+            fetch = Pages.fetch
+            slow = lambda *a: time.sleep(pause) or fetch(*a)  # noqa: E731
+            monkeypatch.setattr(Pages, "fetch", slow)
             monkeypatch.setattr(Mapped, "slots", slots)
         else:
             given = opened(tmp_path, kind, window_mb=TINY)

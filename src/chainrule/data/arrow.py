@@ -166,7 +166,7 @@ class ArrowFile(ColumnFile):
         for number, first in enumerate(range(0, batch.num_rows, size)):
             yield batch.slice(first, size)
             if number % _PARTS == _PARTS - 1:
-                pages.release(0, len(content))
+                pages.release()
 
 
 def _chosen(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import mmap
-import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,9 +18,6 @@ from chainrule.dtypes import Array
 WINDOW_MB = 128
 _BLOCK_BYTES = 1 << 20
 _SLOTS = 2
-_AROUND = 1 << 16
-# Of Linux 5.14: reads pages and enters them in the page table, so that the engine never waits.
-_POPULATE_READ = 22
 _WILLNEED = getattr(mmap, "MADV_WILLNEED", 3)
 _DONTNEED = getattr(mmap, "MADV_DONTNEED", 4)
 
@@ -66,27 +61,17 @@ class Pages:
 
     def fetch(self, first: int, last: int) -> None:
         """Ask for the rows from `first` to `last`, without waiting."""
-        self._advise(_WILLNEED, *self._around(first, last))
+        begin = (self._address + first * self._row) // mmap.PAGESIZE * mmap.PAGESIZE
+        self._advise(_WILLNEED, begin, min(self._address + last * self._row, self._end))
 
-    def enter(self, first: int, last: int) -> None:
-        """Wait until these rows are in memory, where the system can do that."""
-        if sys.platform == "linux":
-            self._advise(_POPULATE_READ, *self._around(first, last))
+    def release(self) -> None:
+        """Let go of all pages; those still in use are entered again when they are read.
 
-    def release(self, first: int, last: int) -> None:
-        """Let go of the pages that hold any of these rows, and of those beside them.
-
-        Linux enters up to 64 KB around a page that is missing: of the blocks of a table of 20 GB,
-        600 MB stayed behind. What is still needed of them is entered again when it is read.
+        Letting go of the rows of each block by itself takes longer than entering a window again:
+        each call has the other cores forget what they know of the page table.
         """
         if self._shared:
-            begin, end = self._around(first, last)
-            begin = max(begin // _AROUND * _AROUND, self._begin)
-            self._advise(_DONTNEED, begin, min(-(-end // _AROUND) * _AROUND, self._end))
-
-    def _around(self, first: int, last: int) -> tuple[int, int]:
-        begin = (self._address + first * self._row) // mmap.PAGESIZE * mmap.PAGESIZE
-        return begin, min(self._address + last * self._row, self._end)
+            self._advise(_DONTNEED, self._begin, self._end)
 
     def _advise(self, how: int, begin: int, end: int) -> None:
         # Advice that is not taken (an older system) costs speed, nothing else.
@@ -142,20 +127,21 @@ class Mapped:
         }
 
     def windows(self, seed: int, epoch: int, size: int, skip: int, shuffle: bool) -> Windows:
-        """Yield the windows of an epoch from batch `skip` on, their pages in memory."""
+        """Yield the windows of an epoch from batch `skip` on, their pages asked for.
+
+        The engine waits for a page that is not there yet, and enters it in the page table with
+        those around it: a thread that did so ahead would take a core from the engine for as long.
+        """
         window = window_rows(self._row, self.window_bytes, size)
         visit = Visit(self._blocks(), window, seed, epoch, shuffle)
         number, skipped = divmod(skip * size, window)
-        held: deque[list[Piece]] = deque()
         try:
             for begin, end in visit.windows(number):
-                if len(held) == self.slots:
-                    # The slot that this window takes: nobody uses those rows any more.
-                    self._each(Pages.release, visit, held.popleft())
                 pieces = visit.pieces(begin, end)
-                held.append(pieces)
-                self._each(Pages.fetch, visit, pieces)
-                self._each(Pages.enter, visit, pieces)
+                for pages in self._pages:
+                    pages.release()
+                    for first, last in visit.spans(pieces):
+                        pages.fetch(first, last)
                 made = self._window(visit, pieces, (begin, end), size)
                 if skipped:
                     made, skipped = made.part(skipped // size, made.steps), 0
@@ -163,7 +149,7 @@ class Mapped:
                     yield made
         finally:
             for pages in self._pages:
-                pages.release(0, self._total)
+                pages.release()
 
     def _blocks(self) -> Any:
         rows = max(_BLOCK_BYTES // max(self._row, 1), 1)
@@ -178,10 +164,3 @@ class Mapped:
         if order is None:
             return Window(self.sample.part(*span), size)
         return Window(self.sample, size, visit.rows_of(pieces)[order])
-
-    def _each(
-        self, do: Callable[[Pages, int, int], None], visit: Visit, pieces: Sequence[Piece]
-    ) -> None:
-        for first, last in visit.spans(pieces):
-            for pages in self._pages:
-                do(pages, first, last)
