@@ -5,7 +5,8 @@
 
 A table of 784 float32 numbers and a label a row is written (and removed again), read once so that
 the page cache holds it, and gone through by two networks: from the file, and, for the rate, a part
-of it as arrays. Each run is a process of its own, so that its memory is its own.
+of it as arrays, as often as it takes for as many rows. Of the rates of all seconds the median
+counts. Each run is a process of its own, so that its memory is its own.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 FEATURES, CLASSES = 784, 10
 NETWORKS = {"784-128-10": (128,), "784-512-512-10": (512, 512)}
 _ROWS = 16384
-_PART_BYTES = 1 << 31  # of the table that is also trained on from memory
+_PART_BYTES = 1 << 30  # of the table that is also trained on from memory
 _MEGABYTE = 1 << 20
 
 
@@ -38,13 +39,14 @@ def chunks(rows: int):
 
 
 def write_npy(folder: Path, rows: int) -> None:
-    """Write the table as two memory maps."""
-    x = np.lib.format.open_memmap(folder / "x.npy", "w+", np.float32, (rows, FEATURES))
-    y = np.lib.format.open_memmap(folder / "y.npy", "w+", np.int64, (rows,))
-    first = 0
-    for a, b in chunks(rows):
-        x[first : first + len(a)], y[first : first + len(b)] = a, b
-        first += len(a)
+    """Write the table as two files of NumPy."""
+    with open(folder / "x.npy", "wb") as x, open(folder / "y.npy", "wb") as y:
+        for file, kind, shape in ((x, "<f4", (rows, FEATURES)), (y, "<i8", (rows,))):
+            header = {"descr": kind, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+        for a, b in chunks(rows):
+            x.write(a.tobytes())
+            y.write(b.tobytes())
 
 
 def write_parquet(folder: Path, rows: int) -> None:
@@ -70,18 +72,28 @@ def status() -> dict[str, int]:
 
 
 class Watch(threading.Thread):
-    """Looks at the resident memory a hundred times a second and keeps the most."""
+    """Looks a hundred times a second at the resident memory, of which it keeps the most, and at the
+    number of steps, from which it tells the rate of each second."""
 
-    def __init__(self) -> None:
+    def __init__(self, model) -> None:
         super().__init__(daemon=True)
         self.peak: dict[str, int] = {}
         self.over = threading.Event()
+        self._iterations = model.optimizer.iterations
+        self._seen: list[tuple[float, int]] = []
 
     def run(self) -> None:
         while not self.over.wait(0.01):
+            self._seen.append((time.perf_counter(), int(self._iterations.numpy())))
             now = status()
             for name in ("VmRSS", "RssAnon", "RssFile"):
                 self.peak[name] = max(self.peak.get(name, 0), now[name])
+
+    def rates(self) -> list[float]:
+        """Return the steps in each second but the first and the last."""
+        times, steps = np.array(self._seen).T
+        seconds = np.arange(times[0] + 1, times[-1], 1.0)
+        return np.diff(np.interp(seconds, times, steps)).tolist()
 
 
 def given(where: str, kind: str, folder: Path, rows: int):
@@ -108,23 +120,19 @@ def network(units):
 
 
 def work(asked: dict) -> dict:
-    """Train for an epoch and a bit; return the rate and the memory."""
+    """Train on as many rows as the table has; return the rate of each second, and the memory."""
     model = network(NETWORKS[asked["network"]])
-    x, y = given(asked["where"], asked["kind"], Path(asked["folder"]), asked["rows"])
+    x, y = given(asked["where"], asked["kind"], Path(asked["folder"]), asked["part"])
     model.fit(np.zeros((512, FEATURES), np.float32), np.zeros(512, np.int64), 128, 1, 0)
-    before, watch, rates, costs = status()["VmRSS"], Watch(), [], []
+    before, watch = status()["VmRSS"], Watch(model)
     watch.start()
-    for _ in range(asked["rounds"]):
-        began, worked = time.perf_counter(), time.process_time()
-        model.fit(x, y, batch_size=128, epochs=1, verbose=0)
-        rates.append(asked["rows"] / (time.perf_counter() - began))
-        costs.append(asked["rows"] / (time.process_time() - worked))
+    model.fit(x, y, 128, asked["epochs"], 0)
     watch.over.set()
     watch.join()
     plan = model.memory(128).total
     peak = {name: n / _MEGABYTE for name, n in watch.peak.items()}
     beyond = (status()["VmHWM"] - before - plan) / _MEGABYTE
-    return {"rate": max(rates), "of work": max(costs), "beyond": beyond,
+    return {"rates": [128 * rate for rate in watch.rates()], "beyond": beyond,
             "before": before / _MEGABYTE, "plan": plan / _MEGABYTE, **peak}  # fmt: skip
 
 
@@ -148,22 +156,26 @@ def table(folder: Path, kind: str, rows: int, rounds: int) -> None:
     """Print a line for each network and way, and whether the demands are met."""
     part = min(rows, _PART_BYTES // (4 * FEATURES))
     for name in NETWORKS:
-        asked = {"kind": kind, "folder": str(folder), "network": name}
-        memory, disk = {"rate": 0.0}, {"rate": 0.0}
-        for _ in range(rounds):  # in turn, the best of each: other work on the machine passes by
-            for where, n in (("memory", part), ("disk", rows)):
-                found = ask(**asked, where=where, rows=n, rounds=2 if n == part else 1)
-                best = memory if where == "memory" else disk
-                best.update({k: max(v, best.get(k, 0.0)) for k, v in found.items()})
-        share, work_share = disk["rate"] / memory["rate"], disk["of work"] / memory["of work"]
-        print(f"{name:<16} from memory {memory['rate']:>10,.0f} rows/s   "
-              f"from {kind} {disk['rate']:>10,.0f} rows/s   {share:6.1%}, "
-            f"{work_share:.1%} a second of processor time"
-              f"{'' if share >= 0.9 else '   (below 90 %)'}")  # fmt: skip
-        print(f"{'':<16} memory before {disk['before']:.0f} MB, plan {disk['plan']:.0f} MB, peak "
-              f"{disk['VmRSS']:.0f} MB (anonymous {disk['RssAnon']:.0f}, of files "
-              f"{disk['RssFile']:.0f}): {disk['beyond']:.0f} MB beyond the plan"
-              f"{'' if disk['beyond'] <= 512 else '   (above 512 MB)'}", flush=True)  # fmt: skip
+        asked = {"kind": kind, "folder": str(folder), "network": name, "part": part}
+        rates: dict[str, list[float]] = {"memory": [], "disk": []}
+        most: dict[str, float] = {}
+        for _ in range(rounds):  # in turn: other work on the machine passes by
+            for where, found in rates.items():
+                epochs = 1 if where == "disk" else -(-rows // part)
+                if where == "disk":  # the arrays may have driven some of it out
+                    read(folder)
+                answer = ask(**asked, where=where, epochs=epochs)
+                found += answer.pop("rates")
+                if where == "disk":
+                    most.update({k: max(v, most.get(k, 0.0)) for k, v in answer.items()})
+        memory, disk = (float(np.median(found)) for found in rates.values())
+        share = disk / memory
+        print(f"{name:<16} from memory {memory:>10,.0f} rows/s   from {kind} {disk:>10,.0f} rows/s"
+              f"   {share:6.1%}{'' if share >= 0.9 else '   (below 90 %)'}")  # fmt: skip
+        print(f"{'':<16} memory before {most['before']:.0f} MB, plan {most['plan']:.0f} MB, peak "
+              f"{most['VmRSS']:.0f} MB (anonymous {most['RssAnon']:.0f}, of files "
+              f"{most['RssFile']:.0f}): {most['beyond']:.0f} MB beyond the plan"
+              f"{'' if most['beyond'] <= 512 else '   (above 512 MB)'}", flush=True)  # fmt: skip
 
 
 def main() -> None:

@@ -138,7 +138,7 @@ def open(
     sample_weight : str, optional
         The column of the samples' weights; in ``.npz`` files by default ``"sample_weight"`` where
         there is one.
-    window_mb : float, default 128
+    window_mb : float, default 64
         Megabytes that are shuffled together. At most two windows are in memory at a time.
 
     Raises

@@ -21,13 +21,13 @@ Given = tuple[Any, Any, Any]
 class Windowed:
     """Arrays with the size of the windows that they are shuffled in; given to `fit` as `x`.
 
-    Memory maps are shuffled by windows of 128 MB, other arrays as a whole. This says otherwise.
+    Memory maps are shuffled by windows of 64 MB, other arrays as a whole. This says otherwise.
 
     Parameters
     ----------
     x, y, sample_weight : array_like
         As in `fit`.
-    window_mb : float, default 128
+    window_mb : float, default 64
         Megabytes that are shuffled together. At most two windows are in memory at a time.
 
     Examples

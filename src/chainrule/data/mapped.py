@@ -15,7 +15,7 @@ from chainrule.data.order import Piece, Visit, window_rows
 from chainrule.data.source import Window, Windows
 from chainrule.dtypes import Array
 
-WINDOW_MB = 128
+WINDOW_MB = 64
 _BLOCK_BYTES = 1 << 20
 _SLOTS = 2
 _WILLNEED = getattr(mmap, "MADV_WILLNEED", 3)
