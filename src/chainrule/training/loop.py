@@ -80,9 +80,10 @@ def fit(
     does Ctrl-C at any time.
     """
     trainer.refresh()
-    _plan_ahead(trainer, training, validation, schedule)
+    # What the look at the beginning takes in memory is there again for the slots of the optimizer.
     if not any(callback.judges_start for callback in hooks.callbacks):
         forewarn(trainer, training.sample)
+    _plan_ahead(trainer, training, validation, schedule)
     run = Run(trainer, training, validation, schedule, hooks, progress, schedule.initial_epoch)
     run.statistics = _statistics(trainer, hooks)
     snapshot = Snapshot(trainer)
