@@ -32,7 +32,7 @@ from chainrule.layers import (
 from chainrule.models import Model, Sequential
 from chainrule.optimizers import LBFGS, SGD, Adam
 from chainrule.optimizers.schedules import ExponentialDecay
-from chainrule.training.statistics import SUMMARY
+from chainrule.training.looks import SUMMARY
 from chainrule.training.trainer import Snapshot
 from chainrule.utils import set_random_seed
 

@@ -318,9 +318,9 @@ def test_bad_rates_are_told(every: Any) -> None:
 
 
 def test_many_looks_are_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
-    from chainrule.training import statistics
+    from chainrule.training import looks, statistics
 
-    monkeypatch.setattr(statistics, "_MOST_LOOKS", 64)
+    monkeypatch.setattr(looks, "MOST_LOOKS", 64)
     monkeypatch.setattr(statistics, "_STRETCH", 1 << 16)
     model, x, y = made("dense")
     measured = LayerStatistics(every=1)

@@ -11,18 +11,25 @@ import numpy as np
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError
 from chainrule.graph import Value
-from chainrule.ops.survey import BINS, MEASURES
+from chainrule.training.looks import (
+    NUMBERS,
+    SUMMARY,
+    TABLES,
+    Tables,
+    as_bytes,
+    from_bytes,
+    joined,
+    squared,
+    summarized,
+    too_many,
+    united,
+)
 from chainrule.training.step import WatchedStep
 from chainrule.training.survey import WIDTH, LayerInfo, StepSurvey, WeightInfo
-
-_NUMBERS = ("mean", "std", "norm", "min", "max", "zeros", "nonfinite", "saturated")
-SUMMARY = np.dtype([*((name, np.float64) for name in _NUMBERS), ("histogram", np.uint16, BINS)])
 
 DEAD_WINDOW = 10  # looks in which a unit that is dead puts out nothing
 SNR_WINDOW = 8  # looks over which a gradient's mean and variance are taken
 
-_MOST_BYTES = 64 * 2**20  # of what is kept; beyond, every other of the older looks goes
-_MOST_LOOKS = 2048
 _STRETCH = 4 * 2**20  # bytes of rows that are written before they become tables
 _UNWRITTEN = -1.0  # in the first place of a row, which is a number of elements
 _LOOK = 200e3  # ns that a look costs beside the step: two more starts of the engine, colder caches
@@ -30,8 +37,6 @@ _EXTRA = 0.5  # and as a share of the step
 _SHARE = 0.01  # of the time that looks may take, by default; measured it is up to twice that
 
 Form = list[tuple[int, ...]]
-Tables = dict[str, Array]  # by name, a row for each look
-TABLES = ("activation", "error", "weight", "gradient", "update")
 
 
 class Statistics:
@@ -209,7 +214,7 @@ class Statistics:
 
     def _unite(self) -> None:
         if len(self._held) > 1:
-            self._held = [_united(self._held)]
+            self._held = [united(self._held)]
 
     # State, for a run that is resumed.
 
@@ -220,7 +225,7 @@ class Statistics:
         return {
             "step": self.step,
             "interval": self._interval,
-            "held": {name: _bytes(array) for name, array in held.items()},
+            "held": {name: as_bytes(array) for name, array in held.items()},
             "tails": tails,
             "layers": [_plain(one) for one in self.layers],
             "weights": [_plain(one) for one in self.weights],
@@ -230,7 +235,7 @@ class Statistics:
         """Take up what `get_state` returned."""
         self._pending, self._used = [], 0
         self.step, self._interval = int(state["step"]), int(state["interval"])
-        held = {name: _table(name, array) for name, array in state["held"].items()}
+        held = {name: from_bytes(name, array) for name, array in state["held"].items()}
         self._held = [held] if held else []
         self._tails = {n: [np.asarray(a) for a in arrays] for n, arrays in state["tails"].items()}
         self.layers = tuple(
@@ -249,7 +254,7 @@ class Statistics:
         for survey, group in itertools.groupby(pending, key=lambda one: one[0]):
             looks = [(rows, first, epoch) for _, rows, first, epoch in group]
             self._held.append(self._tables(survey, looks))
-        if sum(len(one["steps"]) for one in self._held) > 2 * _MOST_LOOKS:
+        if too_many(self._held):
             self._unite()
 
     def _tables(self, survey: StepSurvey, looks: Sequence[tuple[Array, int, int]]) -> Tables:
@@ -271,7 +276,7 @@ class Statistics:
         blocks = rows[:, : WIDTH * len(survey.blocks)].reshape(len(rows), -1, WIDTH)
         slopes = [name in ("error", "gradient") for name, _ in survey.blocks]
         scales = np.where(slopes, survey.scale, 1.0)
-        found = _summarized(blocks, np.array(survey.sizes), scales)
+        found = summarized(blocks, np.array(survey.sizes), scales)
         tables: Tables = {}
         for name in TABLES:
             count = len(self.layers) if name in ("activation", "error") else len(self.weights)
@@ -280,7 +285,7 @@ class Statistics:
                 tables[name] = found[:, here[0] : here[0] + count] if here else found[:, :0]
                 continue
             table = tables[name] = np.zeros((len(rows), count), SUMMARY)
-            for field in _NUMBERS:
+            for field in NUMBERS:
                 table[field] = np.nan
             table[:, [survey.blocks[k][1] for k in here]] = found[:, here]
         return tables
@@ -302,7 +307,7 @@ class Statistics:
             if ("most", i) in survey.extras:
                 alive = rows[:, survey.extras["most", i]] > 0
                 alive = self._with_tail("alive", i, alive, DEAD_WINDOW - 1, False)
-                found[:, i] = 1.0 - _joined(alive, DEAD_WINDOW, np.logical_or).mean(axis=1)
+                found[:, i] = 1.0 - joined(alive, DEAD_WINDOW, np.logical_or).mean(axis=1)
         return found
 
     def _snr(self, survey: StepSurvey, rows: Array) -> Array:
@@ -313,17 +318,12 @@ class Statistics:
                 probes = rows[:, survey.extras["probes", i]].astype(np.float64)
                 probes = self._with_tail("probes", i, probes, n - 1, np.nan)
                 with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                    signal = _squared(_joined(probes, n, np.add)) / n**2
-                    squares = _joined(_squared(probes), n, np.add)
+                    signal = squared(joined(probes, n, np.add)) / n**2
+                    squares = joined(squared(probes), n, np.add)
                     noise = (squares - n * signal) / (n - 1)
                     # Rounding alone is no noise: then it is all signal.
                     found[:, i] = signal / np.where(noise > 1e-12 * signal, noise, 0.0)
         return found
-
-
-def _squared(x: Array) -> Array:
-    """Return the sum of the squares of each row."""
-    return np.asarray(np.einsum("ij,ij->i", x, x))
 
 
 def _written(rows: Array) -> Array:
@@ -336,72 +336,9 @@ def _forms(infos: Sequence[LayerInfo | WeightInfo]) -> Form:
     return [info.shape if isinstance(info, WeightInfo) else (info.units,) for info in infos]
 
 
-def _bytes(array: Array) -> Array:
-    """Return a table as bytes, which a checkpoint can hold; other arrays as they are."""
-    if array.dtype != SUMMARY:
-        return array
-    return np.ascontiguousarray(array).view(np.uint8).reshape(*array.shape, SUMMARY.itemsize)
-
-
-def _table(name: str, array: Any) -> Array:
-    """Return the array that `_bytes` was given."""
-    held = np.ascontiguousarray(array)
-    return held.view(SUMMARY)[..., 0] if name in TABLES else held
-
-
 def _plain(info: LayerInfo | WeightInfo) -> dict[str, Any]:
     return {**vars(info), "shape": list(info.shape)}
 
 
 def _column(rows: Array, where: slice | None) -> Array:
     return np.full(len(rows), np.nan) if where is None else rows[:, where][:, 0].astype(np.float64)
-
-
-def _summarized(measured: Array, sizes: Array, scales: Array) -> Array:
-    """Return the fields from what was measured of some or all of so many elements."""
-    table = np.zeros(measured.shape[:2], SUMMARY)
-    numbers = measured[..., :MEASURES].transpose(2, 0, 1)
-    kept, total, squares, low, high, zeros, flat, lost = np.ascontiguousarray(numbers, np.float64)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        taken = kept + lost
-        mean = total / kept
-        table["mean"] = mean / scales
-        table["std"] = np.sqrt(np.maximum(squares / kept - mean * mean, 0.0)) / scales
-        table["norm"] = np.sqrt(squares * (sizes / taken)) / scales
-        table["min"], table["max"] = low / scales, high / scales
-        table["zeros"], table["saturated"] = zeros / taken, flat / taken
-        table["nonfinite"] = lost / taken
-    table["histogram"] = measured[..., MEASURES:]
-    return table
-
-
-def _joined(x: Array, count: int, join: Any) -> Array:
-    """Return each `count` rows that follow each other as one; `join` may take a row twice, unless
-    that number is a power of two."""
-    span = 1
-    while 2 * span <= count:
-        x = join(x[:-span], x[span:])
-        span *= 2
-    rest = count - span
-    return x if not rest else np.asarray(join(x[:-rest], x[rest:]))
-
-
-def _united(parts: Sequence[Tables]) -> Tables:
-    """Return tables as one, without every other look of the older half while they are too many."""
-    per_look = sum(array[:1].nbytes for array in parts[0].values())
-    most = max(64, min(_MOST_LOOKS, _MOST_BYTES // max(per_look, 1)))
-    lengths = [len(part["steps"]) for part in parts]
-    kept = np.arange(sum(lengths))
-    while len(kept) > most:
-        older = len(kept) // 2
-        kept = np.concatenate([kept[:older:2], kept[older:]])
-    ends = np.searchsorted(kept, np.cumsum(lengths))
-    rows = [k - first for k, first in zip(np.split(kept, ends[:-1]), _starts(lengths), strict=True)]
-    return {
-        name: np.concatenate([part[name][k] for part, k in zip(parts, rows, strict=True)])
-        for name in parts[0]
-    }
-
-
-def _starts(lengths: Sequence[int]) -> Array:
-    return np.cumsum([0, *lengths[:-1]])
