@@ -32,11 +32,12 @@ WAYS: dict[str, Callable[[], list[Callback]]] = {
     "each step": lambda: [LayerStatistics(1)],
     "doctor": lambda: [GradientDoctor()],
 }
+_DIFFERENT = 40  # batches, that an epoch goes through again and again
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network, and how long an epoch is."""
+    """A network, and the steps of an epoch, a multiple of those over different samples."""
 
     name: str
     shape: tuple[int, ...]
@@ -48,7 +49,7 @@ class Case:
 CASES = (
     Case("784-128-10, batch 32", (784,), lambda: [Dense(128, "relu")], 32, 3000),
     Case("784-128-10, batch 128", (784,), lambda: [Dense(128, "relu")], 128, 1000),
-    Case("784-128-10, batch 512", (784,), lambda: [Dense(128, "relu")], 512, 250),
+    Case("784-128-10, batch 512", (784,), lambda: [Dense(128, "relu")], 512, 240),
     Case(
         "28x28, 32 and 64 filters, dense 128, batch 32",
         (28, 28, 1),
@@ -67,22 +68,22 @@ CASES = (
 class Turns:
     """Lets threads go on one after the other."""
 
-    def __init__(self, numbers: list[int]) -> None:
-        self._order = numbers
+    def __init__(self, names: list[str]) -> None:
+        self._order = names
         self._passed = threading.Condition()
 
-    def wait(self, number: int) -> None:
+    def wait(self, name: str) -> None:
         """Return when it is this one's turn."""
         with self._passed:
-            self._passed.wait_for(lambda: self._order[0] == number)
+            self._passed.wait_for(lambda: self._order[0] == name)
 
-    def pass_on(self, number: int) -> float:
+    def pass_on(self, name: str) -> float:
         """Let the others go on in turn; return the seconds until it is this one's turn again."""
         begin = time.perf_counter()
         with self._passed:
             self._order.append(self._order.pop(0))
             self._passed.notify_all()
-        self.wait(number)
+        self.wait(name)
         return time.perf_counter() - begin
 
     def leave(self) -> None:
@@ -95,15 +96,15 @@ class Turns:
 class Clock(Callback):
     """Waits for its turn at each epoch, and takes how long it is, the callbacks before included."""
 
-    def __init__(self, turns: Turns, number: int) -> None:
-        self._turns, self._number = turns, number
+    def __init__(self, turns: Turns, name: str) -> None:
+        self._turns, self._name = turns, name
         self._began = 0.0
         self.waited = 0.0
         self.lengths: list[float] = []
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Let the others have an epoch."""
-        self.waited += self._turns.pass_on(self._number)
+        self.waited += self._turns.pass_on(self._name)
         self._began = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -120,23 +121,23 @@ class Taken:
     weights: bytes
 
 
-def train(case: Case, number: int, epochs: int, turns: Turns) -> Taken:
+def train(case: Case, way: str, epochs: int, turns: Turns) -> Taken:
     """Train in one of the four ways, in its turns."""
-    turns.wait(number)
+    turns.wait(way)
     try:
         # Something that can be learnt: of a network that learns nothing the doctor tries out why.
         random = np.random.default_rng(0)
-        n = case.batch * min(case.steps, 40)
+        n = case.batch * _DIFFERENT
         x = random.standard_normal((n, *case.shape), "float32")
         y = (x.reshape(n, -1)[:, -20:] @ random.standard_normal((20, 10))).argmax(axis=1)
-        x = np.concatenate([x] * (case.steps // min(case.steps, 40)))
-        y = np.tile(y, len(x) // n)
+        x = np.concatenate([x] * (case.steps // _DIFFERENT))
+        y = np.tile(y, case.steps // _DIFFERENT)
         set_random_seed(1)
         model = chainrule.Sequential([Input(case.shape), *case.layers(), Dense(10, "softmax")])
         model.compile("adam", "sparse_categorical_crossentropy")
-        clock = Clock(turns, number)
+        clock = Clock(turns, way)
         # The clock is the last to be told, so that an epoch ends after the others' work.
-        callbacks = [*list(WAYS.values())[number](), clock]
+        callbacks = [*WAYS[way](), clock]
         begin = time.perf_counter()
         model.fit(x, y, case.batch, epochs, verbose=0, callbacks=callbacks)
         whole = time.perf_counter() - begin - clock.waited
@@ -148,10 +149,10 @@ def train(case: Case, number: int, epochs: int, turns: Turns) -> Taken:
 
 def measure(case: Case, epochs: int) -> dict[str, Taken]:
     """Train in all ways side by side."""
-    turns = Turns(list(range(len(WAYS))))
+    turns = Turns(list(WAYS))
     with ThreadPoolExecutor(len(WAYS)) as pool:
-        runs = [pool.submit(train, case, i, epochs, turns) for i in range(len(WAYS))]
-    found = {way: run.result() for way, run in zip(WAYS, runs, strict=True)}
+        runs = {way: pool.submit(train, case, way, epochs, turns) for way in WAYS}
+    found = {way: run.result() for way, run in runs.items()}
     if len({taken.weights for taken in found.values()}) > 1:
         raise SystemExit(f"{case.name}: looking has changed the weights")
     return found

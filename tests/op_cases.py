@@ -172,7 +172,7 @@ def _surveys() -> list[Case]:
     for i, shape in enumerate(shapes):
         low, high = (-0.5, 0.75) if i % 2 else (-np.inf, np.inf)
         attributes = {"low": low, "high": high, "stride": 1 + 6 * i, "probes": i % 4}
-        attributes["group"], attributes["every"] = ((1, 1), (4, 1), (8, 1))[i % 3]
+        attributes["group"] = (1, 4, 8)[i % 3]
         if shape[-1] > 255:
             attributes["stride"] = 13
         rows.append(Case("survey", normal(shape), attributes, smooth=False, tolerance=1e-4))

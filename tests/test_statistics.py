@@ -12,6 +12,7 @@ from chainrule.callbacks import BackupAndRestore, Callback, LayerStatistics
 from chainrule.errors import ArgumentError
 from chainrule.executors import num_threads, run, set_num_threads
 from chainrule.graph import Value, Variable, registry
+from chainrule.graph.primitive import run_body
 from chainrule.layers import (
     GRU,
     LSTM,
@@ -202,6 +203,11 @@ def test_groups_that_are_measured(shape: tuple[int, ...], group: int, every: int
     expected = [part.size, part.sum(), np.square(part).sum(), part.min(), part.max(), 0, 0, 0]
     np.testing.assert_allclose(found[0, :MEASURES], expected, rtol=1e-5)
     assert found[0, MEASURES:].sum() == part.size
+    how = {"low": -0.5, "high": 0.75, "stride": 3, "probes": 2, **where}
+    measured = np.arange(len(x)) // group % every == 0
+    expected = run_body(registry()["survey"], [x], how)
+    for a, b in zip(run(apply("survey", before, **how)), expected, strict=True):
+        np.testing.assert_allclose(a[measured], b[measured], rtol=1e-4)
 
 
 def test_histogram_counts_sizes() -> None:

@@ -125,8 +125,8 @@ Measured<T> measured(Source x, int64_t n, T from, T to) noexcept {
   return bad == 0 ? m : measured_one_by_one<T>(x, n, from, to);
 }
 
-// The size of x; kBins where it has none, being 0 or not finite. Without a branch: which elements are
-// 0 is not foreseen.
+// The size of x; kBins where it has none, being 0 or not finite. Without a branch: which elements
+// are 0 is not foreseen.
 template <typename T>
 size_t bin_of(T x) noexcept {
   using Int = IntOf<T>;
@@ -137,8 +137,8 @@ size_t bin_of(T x) noexcept {
   return static_cast<size_t>(x == 0 || exponent == most ? kBins : within);
 }
 
-// In four tables in turn, since most elements are in a few bins: an increment waits for the last one
-// of its place. With one table and branches 512 elements took 2.5 us.
+// In four tables in turn, since most elements are in a few bins: an increment waits for the last
+// one of its place.
 template <typename Source>
 void count_sizes(Source x, int64_t n, int64_t first, int64_t stride, uint8_t* counts) noexcept {
   constexpr int64_t most = 240;  // of which the sums do not overflow
@@ -172,20 +172,33 @@ void write_measures(T* y, const Measured<T>& m) noexcept {
   std::memcpy(y, row, sizeof row);
 }
 
-// What a group of rows is measured stands in its first row within the tile, zeros in the others: for
-// rows of 128 elements, folding registers, clearing and dividing for each took 28 ns. Rows of groups
-// that are not measured are not written.
+void read_groups(Call& call) noexcept {
+  call.integers[2] = static_cast<int64_t>(call.number("group", 1));
+  call.integers[3] = static_cast<int64_t>(call.number("every", 1));
+}
+
+// Calls look(first, last) for the rows of each group that is measured, as far as the tile has them.
+template <typename Look>
+void for_groups(const Call& call, const Tile& tile, Look look) noexcept {
+  const int64_t group = call.integers[2], every = call.integers[3];
+  for (int64_t r = tile.begin, last = r; r < tile.end; r = last) {
+    last = std::min((r / group + 1) * group, tile.end);
+    if (r / group % every == 0) look(r, last);
+  }
+}
+
+// What a group of rows is measured stands in its first row within the tile, zeros in the others:
+// for rows of 128 elements, folding registers, clearing and dividing for each took 28 ns. Rows of
+// groups that are not measured are not written.
 template <typename T, bool bounded, typename Source>
 void survey_rows(const Call& call, const Tile& tile, Source x) noexcept {
   const int64_t size = call.operand[0].row_size;
-  const int64_t stride = call.integers[0], probes = call.integers[1], group = call.integers[2];
-  const int64_t every = call.integers[3], width = kMeasures + probes;
+  const int64_t stride = call.integers[0], probes = call.integers[1];
+  const int64_t width = kMeasures + probes;
   const T from = static_cast<T>(call.reals[0]), to = static_cast<T>(call.reals[1]);
   T* y = output<T>(call, tile);
   uint8_t* counts = output<uint8_t>(call, tile, 1);
-  for (int64_t r = tile.begin, last = r; r < tile.end; r = last) {
-    last = std::min((r / group + 1) * group, tile.end);
-    if (r / group % every != 0) continue;
+  for_groups(call, tile, [=](int64_t r, int64_t last) {
     const int64_t row = r - tile.begin, n = (last - r) * size;
     const auto rows = static_cast<size_t>(last - r);
     std::memset(y + row * width, 0, rows * static_cast<size_t>(width) * sizeof(T));
@@ -200,7 +213,7 @@ void survey_rows(const Call& call, const Tile& tile, Source x) noexcept {
     }
     const int64_t past = r * size % stride;
     count_sizes(part, n, past == 0 ? 0 : stride - past, stride, counts + row * kBins);
-  }
+  });
 }
 
 template <typename T, bool bounded>
@@ -238,21 +251,13 @@ void survey_total(const Call& call, const Tile& tile) noexcept {
 }
 
 void survey_keep(const Call& call, const Tile& tile) noexcept {
-  const Operand& x = call.operand[0];
-  const int64_t group = call.integers[2], every = call.integers[3];
-  const int64_t bytes = x.row_size * size_of(x.dtype);
-  for (int64_t r = tile.begin, last = r; r < tile.end; r = last) {
-    last = std::min((r / group + 1) * group, tile.end);
-    if (r / group % every != 0) continue;
+  const int64_t bytes = call.operand[0].row_size * size_of(call.operand[0].dtype);
+  const auto* x = argument<std::byte>(tile, 0);
+  auto* y = output<std::byte>(call, tile);
+  for_groups(call, tile, [=](int64_t r, int64_t last) {
     const int64_t from = (r - tile.begin) * bytes;
-    std::memcpy(output<std::byte>(call, tile) + from, argument<std::byte>(tile, 0) + from,
-                static_cast<size_t>((last - r) * bytes));
-  }
-}
-
-void read_groups(Call& call) noexcept {
-  call.integers[2] = static_cast<int64_t>(call.number("group", 1));
-  call.integers[3] = static_cast<int64_t>(call.number("every", 1));
+    std::memcpy(y + from, x + from, static_cast<size_t>((last - r) * bytes));
+  });
 }
 
 template <typename T>

@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError
 from chainrule.graph import Value
+from chainrule.plan.plan import nbytes
 from chainrule.training.looks import (
     NUMBERS,
     SUMMARY,
@@ -30,7 +31,7 @@ from chainrule.training.survey import WIDTH, LayerInfo, StepSurvey, WeightInfo
 DEAD_WINDOW = 10  # looks in which a unit that is dead puts out nothing
 SNR_WINDOW = 8  # looks over which a gradient's mean and variance are taken
 
-_STRETCH = 4 * 2**20  # bytes of rows that are written before they become tables
+_STRETCH = 2 * 2**20  # bytes of rows that are written before they become tables
 _UNWRITTEN = -1.0  # in the first place of a row, which is a number of elements
 _LOOK = 200e3  # ns that a look costs beside the step: two more starts of the engine, colder caches
 _EXTRA = 0.5  # and as a share of the step
@@ -93,7 +94,7 @@ class Statistics:
     def span(self, steps: int) -> tuple[bool, int]:
         """Return whether the next step is looked at, and how many of `steps` are like it."""
         if self._interval == 1:
-            return True, min(steps, self._room())
+            return True, min(steps, max(len(self._rows), 1))
         due = self._due()
         return (True, 1) if due == self.step else (False, min(steps, due - self.step))
 
@@ -104,11 +105,6 @@ class Statistics:
         if self.every == "auto" and 0 < self.step < k:
             after = min(after, 1 << (self.step - 1).bit_length())
         return after
-
-    def _room(self) -> int:
-        """Return the steps that may run before what they wrote is worked through."""
-        width = self._rows.shape[1]
-        return max(1, _STRETCH // (8 * width)) if width else 1
 
     def begin(self, step: WatchedStep, steps: int, epoch: int) -> None:
         """Have the next run of this step write what it measures."""
@@ -129,7 +125,7 @@ class Statistics:
         if not fits or self._used + steps > len(self._rows):
             self._settle()
         if not fits or steps > len(self._rows):
-            most = max(steps, _STRETCH // (8 * row.size))
+            most = max(steps, _STRETCH // nbytes(row.spec))
             self._rows = np.zeros((most, row.size), row.dtype)
         rows = self._rows[self._used : self._used + steps]
         rows[:, 0] = _UNWRITTEN  # a run may stop on the way
