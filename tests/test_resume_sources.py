@@ -23,7 +23,7 @@ from chainrule.utils import set_random_seed
 
 # How many times processes are killed, for all kinds of data together: CHAINRULE_KILLS=100 by hand.
 KILLS = int(os.environ.get("CHAINRULE_KILLS", "6"))
-KINDS = ["map", "generator", "parquet", "npz"]
+KINDS = ["arrays", "map", "generator", "parquet", "npz"]
 
 RANDOM = np.random.default_rng(4)
 X = RANDOM.standard_normal((150, 5)).astype("float32")
@@ -125,6 +125,7 @@ def sources(folder):
     np.savez_compressed(folder / "b.npz", x=X[70:], y=Y[70:])
     mapped = lambda: np.load(folder / "x.npy", mmap_mode="r")  # noqa: E731
     found = {
+        "arrays": lambda: {"x": X, "y": Y, "batch_size": 16},
         "map": lambda: {"x": data.Windowed(mapped(), Y, window_mb=TINY)},
         "steps": lambda: {
             "x": data.Windowed(mapped(), Y, window_mb=TINY), "steps_per_epoch": 7},
@@ -234,6 +235,7 @@ def batches():
 
 tiny = 0.3
 given = {
+    "arrays": lambda: {"x": np.array(x), "y": y},
     "map": lambda: {"x": data.Windowed(x, y, window_mb=tiny)},
     "generator": lambda: {"x": batches(), "steps_per_epoch": 120},
     "parquet": lambda: {"x": data.open(f"{folder}/t.parquet", target="y", window_mb=tiny)},
