@@ -2,9 +2,13 @@
 
 Two sizes: a step of 784-128-10 with batches of 128, and the update alone of one weight of ten
 million elements, with the share it has of the memory's bandwidth as measured in the same run.
+Both go in turns, a fifth of a second each; told are medians, and of the ratio that of neighbouring
+turns. Where arrays happen to lie matters too, so each rule is measured in several pairs of
+processes, in those after the first only in PyTorch's fastest way.
 """
 
 import argparse
+import statistics
 import sys
 import threading
 import time
@@ -22,37 +26,53 @@ from .report import Sheet
 from .rules import LARGE, RULES, SIZES, Rule
 
 _RUNS = {LARGE: 4}  # before weights are compared; of the small network one epoch
-_SETTLE = 0.2
+_SETTLE = 0.05
 _MODULE = "benchmarks.rule_worker"
+_OURS, _CLOCKS = "native", ("wall", "busy")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Seconds of a step of ours and, where there is PyTorch, of its own, by the clock of the wall
+    and of the processor."""
+
+    wall: tuple[float, ...]
+    busy: tuple[float, ...]
 
 
 @dataclass
 class Timing:
-    """What was measured of a rule at a size: seconds of a step by peer, and who was fastest."""
+    """What was measured of a rule at a size, by the way that PyTorch goes."""
 
     rule: Rule
     size: str
-    wall: dict[str, float] = field(default_factory=dict)
-    busy: dict[str, float] = field(default_factory=dict)
-    variant: dict[str, str] = field(default_factory=dict)
+    turns: dict[str, list[Turn]] = field(default_factory=dict)
     apart: float | None = None
 
-    def add(self, peer: str, variant: str, wall: float, busy: float) -> None:
-        """Note a burst; the best stays."""
-        self.busy[peer] = min(busy, self.busy.get(peer, busy))
-        if wall < self.wall.get(peer, float("inf")):
-            self.wall[peer], self.variant[peer] = wall, variant
+    def way(self) -> str:
+        """PyTorch's fastest way."""
+        return min(self.turns, key=lambda way: self._ratio(way) or 0.0)
+
+    def seconds(self) -> list[float]:
+        """The median step of each."""
+        walls = zip(*(turn.wall for turn in self.turns[self.way()]), strict=True)
+        return [statistics.median(each) for each in walls]
 
     def ratio(self, busy: bool = False) -> float | None:
-        """How many of our steps fit into one of PyTorch's."""
-        times = self.busy if busy else self.wall
-        return times["torch"] / times["chainrule"] if len(times) == 2 else None
+        """How many of our steps fit into one of PyTorch's: the median of all turns."""
+        return self._ratio(self.way(), busy)
+
+    def _ratio(self, way: str, busy: bool = False) -> float | None:
+        pairs = [turn.busy if busy else turn.wall for turn in self.turns[way]]
+        ratios = [pair[1] / pair[0] for pair in pairs if len(pair) > 1]
+        return statistics.median(ratios) if ratios else None
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure."""
+    """How long to measure: pairs of processes, turns in each, seconds of a turn."""
 
+    processes: int = 3
     rounds: int = 5
     seconds: float = 0.2
     compiled: bool = False
@@ -62,37 +82,57 @@ def measure(
     chosen: list[Rule], sizes: list[str], effort: Effort, say: Callable[[str], None]
 ) -> list[Timing]:
     """The timings of all rules, the peers in turn; PyTorch where it is installed."""
+    found = []
+    for size in sizes:
+        for rule in chosen:
+            say(f"{rule.title}, {size}")
+            timing = Timing(rule, size)
+            for _ in range(effort.processes):
+                _add(timing, effort)
+            found.append(timing)
+    return found
+
+
+def _add(timing: Timing, effort: Effort) -> None:
+    """Measure once more, in processes of their own."""
     peers = ["chainrule", *(["torch"] if find_spec("torch") else [])]
     with ExitStack() as stack:
         workers = [stack.enter_context(worker(peer, _MODULE)) for peer in peers]
-        found = []
-        for size in sizes:
-            for rule in chosen:
-                say(f"{rule.title}, {size}")
-                found.append(_timing(rule, size, workers, effort))
-        return found
+        ways = [timing.way()] if timing.turns else _ways(timing.rule, workers[-1], effort)
+        for way in ways:
+            steps = _load(timing, workers, way)
+            turns = [_turn(workers, steps, effort.seconds) for _ in range(effort.rounds)]
+            timing.turns.setdefault(way, []).extend(turns)
 
 
-def _timing(rule: Rule, size: str, workers: list[Worker], effort: Effort) -> Timing:
-    timing, weights = Timing(rule, size), {}
+def _ways(rule: Rule, last: Worker, effort: Effort) -> list[str]:
+    ways = last.ask("variants", rule=rule.title) or []
+    return [*ways, "compiled"] if effort.compiled and len(ways) > 1 else ways
+
+
+def _load(timing: Timing, workers: list[Worker], way: str) -> list[int]:
+    """Make the rule ready, compare the weights after some steps; the steps of a run of each."""
+    loaded = []
     for each in workers:
-        variants = each.ask("variants", rule=rule.title) or []
-        if effort.compiled and len(variants) > 1:
-            variants = [*variants, "compiled"]
-        for variant in variants:
-            runs = _RUNS.get(size, 1)
-            loaded = each.ask("load", rule=rule.title, size=size, variant=variant, runs=runs)
-            if loaded is None:
-                raise RuntimeError(f"{each.peer} failed at {rule.title}, {size}, {variant}")
-            weights[each.peer] = np.array(loaded["weights"])
-            for _ in range(effort.rounds):
-                time.sleep(_SETTLE if effort.seconds else 0)
-                burst = each.ask("burst", seconds=effort.seconds)
-                scale = 1.0 / loaded["steps"]
-                timing.add(each.peer, variant, burst["wall"] * scale, burst["busy"] * scale)
-    if len(weights) == 2:
-        timing.apart = _apart(weights["chainrule"], weights["torch"])
-    return timing
+        variant = way if each is workers[-1] else _OURS
+        what = {"rule": timing.rule.title, "size": timing.size, "variant": variant}
+        answer = each.ask("load", runs=_RUNS.get(timing.size, 1), **what)
+        if answer is None:
+            raise RuntimeError(f"{each.peer} failed at {', '.join(what.values())}")
+        loaded.append(answer)
+    if len(loaded) == 2:
+        apart = _apart(*(np.array(answer["weights"]) for answer in loaded))
+        timing.apart = max(apart, timing.apart or 0.0)
+    return [answer["steps"] for answer in loaded]
+
+
+def _turn(workers: list[Worker], steps: list[int], seconds: float) -> Turn:
+    bursts = []
+    for each in workers:
+        time.sleep(_SETTLE if seconds else 0)
+        bursts.append(each.ask("burst", seconds=seconds))
+    told = [[b[clock] / n for b, n in zip(bursts, steps, strict=True)] for clock in _CLOCKS]
+    return Turn(*map(tuple, told))
 
 
 def _apart(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -193,8 +233,9 @@ def _header(size: str) -> list[str]:
 def _line(timing: Timing, speed: float) -> list[str]:
     rule, large = timing.rule, timing.size == LARGE
     unit = 1e3 if large else 1e6
-    times = [_number(timing.wall.get(peer), unit) for peer in ("chainrule", "torch")]
-    way = timing.variant.get("torch", "")
+    times = [_number(seconds, unit) for seconds in timing.seconds()]
+    times += [""] * (2 - len(times))
+    way = timing.way() if timing.apart is not None else ""
     way = f"{way}; {rule.note}" if rule.note and way else way
     ratios = [_number(timing.ratio()), _number(timing.ratio(busy=True))]
     extra = _shares(timing, speed) if large else []
@@ -206,7 +247,7 @@ def _shares(timing: Timing, speed: float) -> list[str]:
     moved = passes(timing.rule)
     if not moved:
         return ["", "", ""]
-    seconds = timing.wall["chainrule"]
+    seconds = timing.seconds()[0]
     share = moved * 4 * np.prod(rules.SHAPE) / seconds / speed
     return [f"{moved:.2f}", str(timing.rule.least), f"{share:.0%}"]
 
@@ -221,11 +262,12 @@ def main(arguments: list[str] | None = None) -> int:
     titles = [rule.title for rule in RULES]
     parser.add_argument("--rules", nargs="+", choices=titles, default=titles)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--rounds", type=int, default=Effort.rounds, help="the best of so many")
+    parser.add_argument("--processes", type=int, default=Effort.processes, help="one by one")
+    parser.add_argument("--rounds", type=int, default=Effort.rounds, help="turns in each of them")
     parser.add_argument("--seconds", type=float, default=Effort.seconds, help="of one burst")
     parser.add_argument("--compiled", action="store_true", help="torch.compile them too")
     options = parser.parse_args(arguments)
-    effort = Effort(options.rounds, options.seconds, options.compiled)
+    effort = Effort(options.processes, options.rounds, options.seconds, options.compiled)
     with Console(stderr=True).status("starting") as status:
         chosen = [rules.by_title(title) for title in options.rules]
         found = measure(chosen, options.sizes, effort, status.update)

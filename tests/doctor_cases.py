@@ -8,8 +8,10 @@ from chainrule.callbacks import Callback
 from chainrule.insight.case import Case
 from chainrule.insight.finding import ranked
 from chainrule.insight.outside import after_epoch, before_training
+from chainrule.insight.words import Words
 from chainrule.layers import Dense, Flatten, Input
 from chainrule.models import Sequential
+from chainrule.training.said import Said
 from chainrule.utils import set_random_seed
 
 SPARSE, BINARY = "sparse_categorical_crossentropy", "binary_crossentropy"
@@ -33,7 +35,15 @@ def case_of(layers, loss, x, y, batch_size=32, weights=None):
 
 def before(*given, **options):
     """Return the findings before the first step, by kind."""
-    return {found.kind: found for found in before_training(case_of(*given, **options))}
+    return by_kind(before_training(case_of(*given, **options)))
+
+
+def by_kind(findings):
+    """Return findings by kind, all of which can be said in Chinese."""
+    for found in findings:
+        for text in filter(None, (found.evidence, found.cause, found.remedy)):
+            assert isinstance(text, Said) and Words("zh").text(text) != text, text
+    return {found.kind: found for found in findings}
 
 
 def table(columns, units=3, loss_units=None):
@@ -71,7 +81,7 @@ def trained(layers, loss, x, y, optimizer="adam", epochs=5, callbacks=(), **opti
     """Return what is found before and after training, by kind."""
     model, watcher = compiled(layers, loss, optimizer), Watcher()
     model.fit(x, y, epochs=epochs, verbose=0, callbacks=[*callbacks, watcher], **options)
-    return {found.kind: found for found in ranked([*watcher.before, *watcher.after])}
+    return by_kind(ranked([*watcher.before, *watcher.after]))
 
 
 def rows(n, columns, seed=0):

@@ -139,7 +139,7 @@ def statistics_of(steps: int, of_epoch: int, random: np.random.Generator) -> Sim
     """Return statistics of each third step, as ``run.statistics`` has them."""
     at = np.arange(0, steps, 3)
     shares = at / steps
-    s = SimpleNamespace(layers=LAYERS, weights=WEIGHTS, steps=at, epochs=at // of_epoch)
+    s = SimpleNamespace(layers=LAYERS, weights=WEIGHTS, steps=at, epochs=at // of_epoch, step=steps)
     s.loss = 2.3 * np.exp(-3 * shares) + random.uniform(0, 0.2, len(at))
     for name, things, size in (
         ("activation", 3, 0.8),
@@ -153,6 +153,8 @@ def statistics_of(steps: int, of_epoch: int, random: np.random.Generator) -> Sim
     s.dead = np.stack([shares / 3, shares / 2, np.full(len(at), np.nan)], axis=1)
     s.snr = random.uniform(0.05, 2, (len(at), 6))
     s.snr[:5] = np.nan
+    tables = {name: table for name, table in vars(s).items() if isinstance(table, np.ndarray)}
+    s.after = lambda step: {name: table[at > step] for name, table in tables.items()}
     return s
 
 

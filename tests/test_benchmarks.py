@@ -120,8 +120,8 @@ def test_updates_move_each_array_once():
 def test_optimizers_end_where_pytorchs_do():
     if find_spec("torch") is None:
         pytest.skip("torch is not installed")
-    command = ["benchmarks.optimizers", "--rounds", "1", "--seconds", "0", "--sizes"]
-    command += ["784-128-10 x128", "--rules", "Adam", "Lion", "LAMB", "L-BFGS"]
+    command = ["benchmarks.optimizers", "--processes", "1", "--rounds", "1", "--seconds", "0"]
+    command += ["--sizes", "784-128-10 x128", "--rules", "Adam", "Lion", "LAMB", "L-BFGS"]
     done = subprocess.run(
         [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -151,7 +151,11 @@ def test_sample_weights_and_classes():
     padded = pad_sequences(x, dtype="float32")
     expected = model.evaluate(padded, y, sample_weight=weights, verbose=0)
     assert np.allclose(model.evaluate(data, verbose=0), expected, rtol=1e-5)
-    model.fit(bucket_by_length(x, (y > 0) * 1, 16), class_weight={0: 1.0, 1: 3.0}, verbose=0)
+    whole, factors = bucket_by_length(x, (y > 0) * 1, 16), {0: 1.0, 1: 3.0}
+    model.fit(whole, class_weight=factors, verbose=0)
+    held = whole.split(0.25)[1]
+    told = model.fit(whole, class_weight=factors, validation_split=0.25, verbose=0).history
+    assert np.isclose(told["val_loss"][0], model.evaluate(held, verbose=0), rtol=1e-5)
 
 
 def test_answers_for_each_step_come_in_order():

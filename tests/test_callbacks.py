@@ -11,9 +11,9 @@ import pytest
 
 from chainrule import callbacks as cb
 from chainrule.errors import ArgumentError, FileError
-from chainrule.layers import Dense, Dropout, Input
+from chainrule.layers import Dense, Dropout, Input, Lambda
 from chainrule.models import Sequential, load_model
-from chainrule.optimizers import SGD
+from chainrule.optimizers import SGD, Rprop
 from chainrule.training.step import Step
 from chainrule.utils import set_random_seed
 from peers import peer
@@ -188,11 +188,39 @@ def test_scheduler_with_one_argument_or_two():
         lambda: cb.TensorBoard(update_freq="step"),
         lambda: cb.Timer("1"),
         lambda: cb.LambdaCallback(on_epoch=print),
+        lambda: cb.EarlyStopping(patience="a"),
+        lambda: cb.EarlyStopping(patience=2.5),
+        lambda: cb.EarlyStopping(patience=None),
+        lambda: cb.EarlyStopping(min_delta="a"),
+        lambda: cb.EarlyStopping(baseline="0.5"),
+        lambda: cb.EarlyStopping(start_from_epoch=-1),
+        lambda: cb.ReduceLROnPlateau(factor="a"),
+        lambda: cb.ReduceLROnPlateau(cooldown=0.5),
+        lambda: cb.ReduceLROnPlateau(min_lr=-1),
+        lambda: cb.ModelCheckpoint("x", initial_value_threshold="a"),
+        lambda: cb.Goal("loss", "a"),
     ],
 )
 def test_arguments_out_of_range(make):
     with pytest.raises(ArgumentError):
         make()
+
+
+def test_arguments_that_are_numbers_of_another_kind():
+    stopping = cb.EarlyStopping(
+        "loss", patience=math.inf, baseline=np.float32(9), min_delta=np.array(0.1), mode="max"
+    )
+    assert len(fit(network(), stopping).epoch) == 3
+    assert cb.EarlyStopping(patience=np.int64(2), start_from_epoch=3.0).patience == 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: cb.LearningRateScheduler(lambda epoch: 0.1), lambda: cb.ReduceLROnPlateau("loss")],
+)
+def test_a_rate_that_would_change_nothing_cannot_be_set(make):
+    with pytest.raises(ArgumentError, match="Rprop"):
+        fit(network(Rprop(0.1)), make())
 
 
 def test_checkpoints_have_names_from_epoch_and_logs(tmp_path):
@@ -248,6 +276,89 @@ def test_a_checkpoint_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match="folder"):
         fit(network(), cb.ModelCheckpoint(tmp_path / "file" / "m.chainrule"))
+
+
+def unwritable(folder, name):
+    (folder / "file").write_text("")
+    return folder / "file" / name
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda d: cb.EarlyStopping("val_accuray"), "val_accuray"),
+        (lambda d: cb.EarlyStopping(), "pass validation_data"),
+        (lambda d: cb.Goal("acc", 0.9), "loss, mae"),
+        (lambda d: cb.ModelCheckpoint(d / "m", save_best_only=True), "val_loss"),
+        (lambda d: cb.ModelCheckpoint(d / "{epoch}-{val_acc:.2f}"), "val_acc"),
+        (lambda d: cb.ModelCheckpoint(unwritable(d, "m")), "folder"),
+        (lambda d: cb.ModelCheckpoint(unwritable(d, "a") / "{epoch}" / "m"), "folder"),
+        (lambda d: cb.CSVLogger(unwritable(d, "l.csv")), "cannot write"),
+    ],
+)
+def test_a_mistake_is_told_before_the_first_epoch(make, words, tmp_path):
+    begun = []
+    notes = cb.LambdaCallback(on_epoch_begin=lambda epoch, logs: begun.append(epoch))
+    with pytest.raises((ArgumentError, FileError), match=words):
+        fit(network(), make(tmp_path), notes)
+    assert not begun
+
+
+@pytest.mark.parametrize("name", ["m.chainrule", "m.keras"])
+def test_a_model_that_no_file_can_hold_is_told_before_the_first_epoch(tmp_path, name):
+    model = Sequential([Input((4,)), Lambda(lambda x: x), Dense(3)])
+    model.compile("sgd", "mse")
+    begun = []
+    notes = cb.LambdaCallback(on_epoch_begin=lambda epoch, logs: begun.append(epoch))
+    with pytest.raises(FileError, match="lambda"):
+        fit(model, notes, cb.ModelCheckpoint(tmp_path / name))
+    assert not begun
+    fit(model, cb.ModelCheckpoint(tmp_path / "m.chainrule", save_weights_only=True))
+    model.save = lambda path: begun.append(path.name)
+    fit(model, cb.ModelCheckpoint(tmp_path / name), epochs=1)
+    assert begun == [name], "a way of the user's own to write it"
+
+
+def test_names_that_the_users_code_puts_into_the_logs_are_known_when_they_come(tmp_path):
+    class Scored(cb.EarlyStopping):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_f1"] = 1.0
+            super().on_epoch_end(epoch, logs)
+
+    def add(kind):
+        def score(*given):
+            given[-1][kind] = 0.5
+
+        return score
+
+    def watch(name):
+        return cb.EarlyStopping(name, patience=9, mode="max")
+
+    share = {"validation_split": 0.2}
+    after_epochs = cb.LambdaCallback(on_epoch_end=add("val_f1"))
+    after_tests = cb.LambdaCallback(on_test_end=add("f1"))
+    fit(network(), after_epochs, watch("val_f1"), **share)
+    fit(network(), watch("val_f1"), after_tests, **share)
+    fit(network(), Scored("val_f1", patience=9, mode="max"), **share)
+    fit(network(), after_epochs, cb.ModelCheckpoint(tmp_path / "{val_f1:.1f}.chainrule"))
+    assert (tmp_path / "0.5.chainrule").exists()
+    with pytest.raises(ArgumentError, match="val_f1"):
+        fit(network(), watch("val_f1"), after_epochs)
+    halve = cb.LearningRateScheduler(lambda epoch: 0.1 / 2**epoch)
+    fit(network(), halve, cb.Goal("learning_rate", 0.05, mode="min"))
+    fit(network(), cb.EarlyStopping("nothing"), epochs=0)
+
+
+def test_what_was_learnt_in_an_epoch_survives_a_callback_that_fails_at_its_end():
+    def fail(epoch, logs):
+        raise RuntimeError(epoch)
+
+    expected, model = network(), network()
+    fit(expected, epochs=1)
+    with pytest.raises(RuntimeError):
+        fit(model, cb.LambdaCallback(on_epoch_end=fail))
+    for a, b in zip(expected.get_weights(), model.get_weights(), strict=True):
+        assert np.array_equal(a, b)
 
 
 def test_a_log_has_a_line_of_names_and_one_for_each_epoch(tmp_path):

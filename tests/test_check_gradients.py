@@ -283,6 +283,52 @@ def test_what_a_line_says() -> None:
     assert rough.verdict != "wrong"
 
 
+@pytest.mark.parametrize("slope", [-2.3e-6, 0.0])
+def test_agreement_within_rounding_says_nothing(slope: float) -> None:
+    """Beside 1e6 a float64 keeps no digit of such a slope."""
+    way = -7.6e-7
+    assert compared(lambda t: way * t + 1e6, lambda t: slope, 1e-5).verdict == "rough"
+    large = compared(lambda t: way * t + 1.0, lambda t: 3 * way, 1e-5)
+    assert large.verdict == "wrong" and large.measured == pytest.approx(way, rel=1e-3)
+
+
+def test_zero_but_for_rounding_is_right() -> None:
+    """Of a bias before a batch normalization, say."""
+    noise = np.random.default_rng(0)
+    found = compared(lambda t: 1 + 1e-16 * noise.choice([-2, 0, 2]), lambda t: 3e-17, 1e-5)
+    assert found.verdict == "right" and found.off == 0
+
+
+def test_wrong_at_one_place_alone_is_not_told() -> None:
+    broken = compared(lambda t: t if abs(t) < 2e-3 else float("nan"), lambda t: 2.0, 1e-5)
+    assert broken.verdict == "rough"
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-2, 1e-3])
+def test_beside_a_large_constant_no_innocent_layer_is_named(scale: float) -> None:
+    @ops.custom_gradient
+    def squared(d: Any) -> Any:
+        return ops.square(d) + 1e6, lambda upstream: upstream * 6.0 * d  # three times what it is
+
+    cr.utils.set_random_seed(3)
+    stack = [Input((6,)), Dense(1, name="o")]
+    model = compiled(stack, lambda t, p: ops.mean(squared(p - t), axis=-1))
+    result = check_gradients(model, X * scale, X[:, 0] * scale)
+    assert result.wrong in (("loss",), ())
+    row = next(c for c in result.layers if c.layer == "loss")
+    assert row.verdict == ("rough" if scale == 1e-3 else "wrong")
+
+
+def test_where_nothing_can_be_told_nothing_is_right() -> None:
+    model = compiled([Input((6,)), Dense(1, name="o")], "mse")
+    model.layers[0].set_weights([np.full((6, 1), np.nan), np.zeros(1)])
+    result = check_gradients(model, X, X[:, 0])
+    assert {c.verdict for c in (*result.layers, *result.weights)} == {"rough"}
+    assert not result.passed and not result.wrong
+    assert "nothing could be told" in str(result).splitlines()[-1]
+    assert repr(result).endswith("nothing could be told>")
+
+
 def test_the_words_for_nothing_wrong() -> None:
     result = check_gradients(head(Input((6,)), Dense(4, "tanh")), X, LABELS)
     assert isinstance(result, GradientCheck) and repr(result).endswith("right>")

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from chainrule.cli import runs
 from chainrule.cli.app import app
 from chainrule.cli.settings import Settings, config_defaults, config_text
+from chainrule.insight import RunRecord
 from chainrule.layers import Dense, Input
 from chainrule.models import Sequential, load_model
 from commands import accuracy, call
@@ -187,6 +188,19 @@ def test_rows_without_target_are_counted():
     output = call("train", "t.csv", "--target", "kind", "--epochs", "2")
     assert "left out 20 rows whose 'kind' is missing" in output
     assert "64 to train on, 16 held out" in output
+
+
+def test_worst_errors_are_told_by_their_rows_in_the_data():
+    """Of a table with gaps in its target, and of arrays; the parts are drawn at random."""
+    y = np.random.default_rng(5).normal(size=100)
+    rows = [[i % 9, "" if i % 5 == 0 else f"{y[i]:.6f}"] for i in range(100)]
+    write_csv("t.csv", ["x", "y"], rows)
+    np.savez("a.npz", x=np.arange(200).reshape(100, 2) % 9, y=y)
+    for data, *target in (("t.csv", "--target", "y"), ("a.npz",)):
+        call("train", data, *target, "--epochs", "1", "--output", data[0])
+        worst = RunRecord(data[0]).final["evaluation"]["worst"]
+        assert len(worst) == 12
+        assert [e["true"] for e in worst] == pytest.approx([y[e["row"]] for e in worst], abs=1e-5)
 
 
 def test_without_validation_and_without_hidden_layers():

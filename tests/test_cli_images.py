@@ -1,6 +1,7 @@
 """Images on the command line: folders as they are found, arrays, what is made of mistakes."""
 
 import csv
+import dataclasses
 import io
 import json
 import pathlib
@@ -344,6 +345,15 @@ def test_the_worst_errors_are_the_surest():
     assert [pair.count for pair in pairs] == sorted((pair.count for pair in pairs), reverse=True)
     assert sum(pair.count for pair in pairs) == len(worst)
     assert found.lines()[1] == f"  {pairs[0]}" and "taken for" in found.lines()[1]
+
+
+def test_an_error_is_told_by_its_row_in_the_data():
+    plain = some_mistakes()
+    drawn = dataclasses.replace(plain, rows=np.arange(60)[::-1])
+    found, moved = plain.report()["worst errors"], drawn.report()["worst errors"]
+    assert [59 - one["row"] for one in found] == [one["row"] for one in moved]
+    assert all((plain.image(a) == drawn.image(b)).all() for a, b in zip(
+        plain.worst(), drawn.worst(), strict=True))  # fmt: skip
 
 
 def test_unknown_classes_are_no_mistakes():

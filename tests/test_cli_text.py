@@ -7,7 +7,9 @@ import sys
 import numpy as np
 import pytest
 
+from chainrule.cli.problem import make_problem
 from chainrule.cli.settings import Settings
+from chainrule.cli.sources import open_source
 from chainrule.cli.text_networks import by_length, recipe_of
 from chainrule.cli.text_problem import are_texts, text_hint
 from chainrule.datasets import movie_reviews
@@ -65,6 +67,15 @@ def test_what_is_decided_is_said(trained):
         "model.chainrule",
     ):
         assert part in printed, part
+
+
+def test_rows_of_texts_are_those_of_the_table(tmp_path):
+    given = list(reviews())
+    table = write_csv(tmp_path / "reviews.csv", ["id", "review", "good", "score"], given)
+    settings = Settings(data=table, text="review", target="good")
+    problem = make_problem(open_source(table), settings)
+    for part in (problem.training, problem.validation):
+        assert [given[row][1] for row in part.rows] == part.raw.tolist()
 
 
 def test_sentences_as_arguments_lines_and_tables(trained):

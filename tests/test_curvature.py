@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import layers, losses, regularizers
+from chainrule import layers, losses, ops, regularizers
 from chainrule.errors import ArgumentError, DataError, ShapeError
 from chainrule.insight import Eigenvalues, hessian_eigenvalues, hessian_vector_product
 from chainrule.insight.lanczos import lanczos
@@ -204,11 +204,43 @@ def test_long_runs_keep_their_vectors_orthogonal() -> None:
     found = lanczos(lambda v: matrix @ v, 200, 3, 200, 1e-14)
     np.testing.assert_allclose(found.values[-4:], [10, 50, 100, 500], rtol=1e-9)
     assert found.values[0] == pytest.approx(-20) and found.steps < 200
-    np.testing.assert_allclose(found.vectors @ found.vectors.T, np.eye(found.steps), atol=1e-10)
+    np.testing.assert_allclose(found.vectors @ found.vectors.T, np.eye(6), atol=1e-10)
+    kept = found.values[[0, 1, 2, -3, -2, -1]]
+    turned = found.vectors @ matrix  # the smallest three, and the largest
+    np.testing.assert_allclose(turned, kept[:, None] * found.vectors, atol=1e-6)
     early = lanczos(lambda v: matrix @ v, 200, 1, 5, 1e-14)
     assert early.steps == 5 and early.residuals[-1] > 1e-6
     gap = np.linalg.norm(matrix @ early.vectors[-1] - early.values[-1] * early.vectors[-1])
     assert early.residuals[-1] == pytest.approx(gap)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_ends_may_meet(size: int) -> None:
+    turn = np.linalg.qr(RNG.normal(size=(size, size)))[0]
+    matrix = turn @ np.diag(np.arange(1.0, size + 1)) @ turn.T
+    found = lanczos(lambda v: matrix @ v, size, size, 80, 1e-10)
+    np.testing.assert_allclose(found.values, np.arange(1.0, size + 1))
+    for some in (found.vectors[:size], found.vectors[-size:]):
+        np.testing.assert_allclose(some @ matrix, found.values[:, None] * some, atol=1e-10)
+
+
+def test_of_a_network_that_has_diverged_nothing_is_said() -> None:
+    model = compiled([Input((5,)), Dense(1)], "mse")
+    model.layers[0].set_weights([np.full((5, 1), np.nan), np.zeros(1)])
+    with pytest.raises(DataError, match="the loss is not finite at these weights"):
+        hessian_eigenvalues(model, X, X[:, 0])
+    steep = compiled([Input((5,)), Dense(1, activation="exponential")], "mse")
+    steep.layers[0].set_weights([np.full((5, 1), 1e4), np.zeros(1)])
+    with pytest.raises(DataError, match="not finite"):
+        hessian_eigenvalues(steep, X, X[:, 0])
+
+
+def test_a_curvature_that_is_not_finite_is_told() -> None:
+    """At 0 the power 1.5 has a slope, and no second derivative."""
+    root = layers.Lambda(lambda x: ops.power(x, 1.5))
+    model = compiled([Input((5,)), Dense(2, kernel_initializer="zeros"), root, Dense(1)], "mse")
+    with pytest.raises(DataError, match="the curvature of the loss is not finite"):
+        hessian_eigenvalues(model, X, X[:, 0])
 
 
 def test_what_it_says() -> None:

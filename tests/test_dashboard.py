@@ -121,7 +121,9 @@ def test_the_sections_are_those_of_the_report(client):
 def test_runs_are_compared(client):
     found = client.get("/api/compare?run=one&run=sweep/three&run=gone&metric=accuracy").json()
     assert [run["name"] for run in found["runs"]] == ["one", "sweep/three"]
-    assert found["metric"] == "accuracy" and len(found["figure"]["data"]) == 4
+    assert found["metric"] == "accuracy" and found["left_out"] == 0
+    called = [t["name"] for t in found["figure"]["data"] if t.get("showlegend", True)]
+    assert called == ["one", "sweep/three"] and len(found["figure"]["data"]) == 6
     assert all(row["values"][0] != row["values"][1] for row in found["differences"])
     assert found["differences"] and found["runs"][0]["best"] > 0
     other = client.get("/api/compare?run=one&run=two&metric=nothing").json()
@@ -324,6 +326,27 @@ def test_beyond_this_machine_a_token_is_needed(kept, monkeypatch):
     assert "s3cret" not in client.get("/").text
 
 
+OTHERS = ['prefs={"x":1}', "path=/x", "flag", "consent=a b", 'n="a,b"', "name=名", "=", ";;"]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_cookies_of_other_servers_lock_nobody_out(kept, other):
+    door = Door("0.0.0.0", "s3cret")
+    client = TestClient(dashboard.make_app(kept, door), base_url="http://10.0.0.7:8765")
+    for cookies in (f"{other}; {door.cookie}=s3cret", f"{door.cookie}=s3cret; {other}"):
+        assert client.get("/api/runs", headers={"cookie": cookies.encode()}).status_code == 200
+    wrong = f"{other}; {door.cookie}=no; other=s3cret"
+    assert client.get("/api/runs", headers={"cookie": wrong.encode()}).status_code == 401
+
+
+def test_requests_never_wait_for_a_name_server(kept, monkeypatch):
+    app = dashboard.make_app(kept, Door("0.0.0.0", "s3cret"))
+    for name in ("getfqdn", "gethostname", "getaddrinfo"):
+        monkeypatch.setattr(access.socket, name, lambda *_: pytest.fail("asked for a name"))
+    client = TestClient(app, base_url="http://10.0.0.7:8765")
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 403
+
+
 def test_the_way_back_leads_nowhere_else(kept):
     app = dashboard.make_app(kept, Door("0.0.0.0", "s3cret"))
     client = TestClient(app, base_url="http://10.0.0.7", follow_redirects=False)
@@ -447,7 +470,18 @@ def test_commands_are_checked(kept, client, content, kind, status):
 
 
 def test_queries_are_not_endless(client):
-    assert client.get("/api/run", params={"run": "a" * 3000}).status_code == 400
+    assert client.get("/api/run", params={"run": "a" * 20_000}).status_code == 400
+
+
+def test_twelve_runs_of_long_names_are_compared_and_more_are_told(tmp_path):
+    names = [f"手写数字识别-卷积网络-学习率0.01-批次32-第{n:02d}次" for n in range(13)]
+    for name in names:
+        make_run(tmp_path / name, epochs=1, statistics=False)
+    client = visitor(tmp_path)
+    found = client.get("/api/compare", params={"run": names}).json()
+    assert [run["name"] for run in found["runs"]] == names[:12] and found["left_out"] == 1
+    shown = [t["name"] for t in found["figure"]["data"] if t.get("showlegend", True)]
+    assert len({*shown}) == 12
 
 
 def test_a_command_reaches_a_run_that_listens_and_no_other_file(tmp_path):
@@ -516,6 +550,7 @@ def test_a_person_clicks_through_all_pages(chromium, kept, width, language):
         narrow(page)
         page.get_by_role("link", name=word["compare_some"].format(count=3)).click()
         page.locator(".chart[data-drawn]").wait_for()
+        assert page.locator("#fewer").is_hidden()
         assert page.locator("#ends tbody tr").count() == 3
         page.locator("#metric").select_option("accuracy")
         page.wait_for_url("**metric=accuracy")
@@ -658,6 +693,70 @@ def test_a_page_outlives_its_run_and_its_server(chromium, tmp_path):
     assert page.locator(".run").count() == 1  # what was known stays to be read
     context.close()
     assert not wrong
+
+
+def retell(run, **told):
+    status = json.loads((run / "status.json").read_text())
+    (run / "status.json").write_text(json.dumps({**status, **told}))
+
+
+def test_progress_is_that_of_the_epochs_that_ran(chromium, tmp_path):
+    retell(make_run(tmp_path / "stopped", epochs=3, statistics=False), epochs=200)
+    make_run(tmp_path / "whole", epochs=3, statistics=False)
+    within = make_run(tmp_path / "within", epochs=3, statistics=False, state="running")
+    retell(within, epoch=1, batch=50, epochs=4)  # its second epoch is validated now
+    expected = {
+        "stopped": ("epoch 3 of 200", 3 / 200),
+        "whole": ("epoch 3 of 3", 1),
+        "within": ("epoch 2 of 4", 0.5),
+    }
+    with served(dashboard.make_app(tmp_path)) as address, tab(chromium) as page:
+        page.goto(address)
+        for name, (said, share) in expected.items():
+            done = page.locator(f'[data-run="{name}"] .done')
+            assert done.inner_text() == said
+            assert done.locator("progress").evaluate("bar => bar.value") == pytest.approx(share)
+        page.goto(f"{address}/run?run=stopped")
+        page.locator(".now .done").get_by_text("epoch 3 of 200").wait_for()
+
+
+def test_what_was_chosen_from_a_menu_stays_chosen(chromium, tmp_path):
+    run = make_run(tmp_path / "live", state="running")
+    events = (run / "events.jsonl").read_text().splitlines()
+    look = next(e for line in reversed(events) if (e := json.loads(line))["event"] == "look")
+    shown = "e => [e.data.findIndex(trace => trace.visible), e.layout.updatemenus[0].active]"
+    axis = "e => e.layout.yaxis.range"
+    with served(dashboard.make_app(tmp_path)) as address, tab(chromium) as page:
+        page.goto(f"{address}/run?run=live")
+        page.locator("#histograms").scroll_into_view_if_needed()
+        chart = page.locator("#histograms .chart:has(.updatemenu-header)").first
+        chart.locator(".updatemenu-header").click()
+        chart.locator(".updatemenu-dropdown-button").nth(1).click()
+        assert chart.evaluate(shown) == [1, 1]
+        header = chart.locator(".updatemenu-header")
+        before, menu = chart.evaluate(axis), header.text_content()
+        with open(run / "events.jsonl", "a") as file:
+            file.write(json.dumps({**look, "step": look["step"] + 30}) + "\n")
+        ticks = "e => e.layout.xaxis.ticktext.at(-1)"
+        last = chart.evaluate(ticks)
+        page.wait_for_function(f"([e, last]) => ({ticks})(e) !== last",
+                               arg=[chart.element_handle(), last])  # fmt: skip
+        assert chart.evaluate(shown) == [1, 1] and chart.evaluate(axis) == before
+        assert menu == header.text_content() == "hidden.kernel"
+
+
+def test_more_runs_than_can_be_compared_are_told(chromium, tmp_path):
+    for n in range(13):
+        make_run(tmp_path / f"run{n:02d}", epochs=1, statistics=False)
+    query = "&".join(f"run=run{n:02d}" for n in range(13))
+    with served(dashboard.make_app(tmp_path)) as address, tab(chromium, 400) as page:
+        page.goto(f"{address}/compare?{query}")
+        page.locator(".chart[data-drawn]").wait_for()
+        assert page.locator("#fewer").inner_text() == WORDS["en"]["compared"].format(
+            shown=12, count=1
+        )
+        heights = "() => document.querySelector('.chart')._fullLayout._size.h"
+        assert page.evaluate(heights) > 180
 
 
 def test_names_do_no_harm(chromium, tmp_path):

@@ -15,6 +15,7 @@ from chainrule.models import Sequential
 from chainrule.optimizers import SGD, Adam
 from chainrule.optimizers.schedules import ExponentialDecay
 from chainrule.utils import set_random_seed
+from doctor_cases import by_kind
 
 pytestmark = pytest.mark.filterwarnings("ignore::chainrule.errors.InitializationWarning")
 
@@ -41,7 +42,7 @@ def examined(model, x=X, y=Y, epochs=3, **options):
         assert finding.kind in KINDS and finding.evidence and finding.remedy
         assert finding.kind.replace("_", " ") in str(finding) and finding.remedy in str(finding)
         assert str(Finding.from_dict(finding.to_dict()).to_dict()) == str(finding.to_dict())
-    return {finding.kind: finding for finding in doctor.findings}
+    return by_kind(doctor.findings)
 
 
 LARGE, WIDE = init.VarianceScaling(60.0), init.RandomNormal(stddev=5.0)
@@ -277,3 +278,42 @@ def test_steps_of_ones_own_are_left_alone():
     model = Own([Input((4,)), Dense(1)])
     model.compile(SGD(1e-9), "mse")
     examined(model, POSITIVE, TARGET)
+
+
+class Length(Layer):
+    """``sqrt(sum x^2)``, whose slope at 0 is infinite."""
+
+    def call(self, x):
+        return ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True))
+
+
+@pytest.mark.parametrize(("batch_size", "epochs"), [(50, 1), (300, 1), (300, 3)])
+def test_a_step_with_a_finite_loss_that_spoils_the_weights(batch_size, epochs):
+    x = POSITIVE.copy()
+    x[277] = 0.0
+    model = regression(Dense(3, use_bias=False), Length(name="length"))
+    doctor = GradientDoctor()
+    options = {"callbacks": [doctor], "shuffle": False}
+    model.fit(x, TARGET, batch_size, epochs, 0, **options)  # in the last step, or an epoch's last
+    found = next(f for f in doctor.findings if f.kind == "non_finite")
+    assert found.layer == "length" and "row 277" in found.evidence
+    assert found.step == 277 // batch_size
+
+
+class Rooted(Layer):
+    """``x sqrt(w)``."""
+
+    def build(self, shape):
+        self.w = self.add_weight((4, 3), "ones", name="w")
+
+    def call(self, x):
+        return ops.matmul(x, ops.sqrt(self.w))
+
+
+def test_a_row_of_a_weight_is_no_sample():
+    model = regression(Rooted(name="rooted"), rate=5.0)
+    doctor = GradientDoctor()
+    model.fit(POSITIVE, TARGET, 4, 3, 0, callbacks=[doctor])  # 4 rows of either
+    found = next(f for f in doctor.findings if f.kind == "non_finite")
+    assert found.layer == "rooted" and "'sqrt'" in found.evidence
+    assert "row" not in found.numbers and "sample" not in found.evidence

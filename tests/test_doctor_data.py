@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from chainrule import losses
+from chainrule.data.order import rows_from
 from chainrule.datasets import digits, movie_reviews, spoken_digits
-from chainrule.insight.case import MOST, Case, rows_from
+from chainrule.insight.case import MOST, Case
 from chainrule.insight.data_checks import entries_of
 from chainrule.insight.outside import before_training
 from chainrule.layers import (
@@ -446,16 +447,16 @@ def test_weights_of_samples_are_a_remedy_for_rare_classes():
 
 def test_a_column_that_is_constant_in_the_sample_only_is_none():
     x = column(3, 1.0, n=4 * MOST)
-    drawn = rows_from(4 * MOST)
+    drawn = rows_from(4 * MOST, MOST)
     x[np.setdiff1d(np.arange(4 * MOST), drawn)[0], 3] = 0.0
     assert before(table(8), SPARSE, x, classes(4 * MOST)) == {}
 
 
 def test_samples_are_drawn_from_labels_in_turns():
-    drawn = rows_from(100_000)
+    drawn = rows_from(100_000, MOST)
     assert len(drawn) == MOST and len(np.unique(drawn)) == MOST
     assert np.bincount(drawn % 50).min() > 10
-    assert np.array_equal(drawn, rows_from(100_000))
+    assert np.array_equal(drawn, rows_from(100_000, MOST))
 
 
 def test_what_reaches_the_weights_is_found_behind_layers_without_any():

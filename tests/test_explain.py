@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import layers, ops, optimizers
+from chainrule import layers, ops, optimizers, regularizers
 from chainrule.errors import ArgumentError, DataError, FileError, NotBuiltError
-from chainrule.insight import Explanation
+from chainrule.insight import Explanation, explain_page
+from chainrule.insight.explain_words import summary
 from chainrule.layers import Dense, Input
 from chainrule.models import Model, Sequential
 from peers import peer
@@ -385,3 +386,202 @@ def test_mistakes(tmp_path: Path) -> None:
         step.save(tmp_path / "nowhere" / "page.html")
     with pytest.raises(ArgumentError, match="unknown layer 'hiden'; did you mean 'hidden'"):
         step["hiden"]
+
+
+def gradients_by_hand(layer: Any, x: Any) -> tuple[Any, Any]:
+    delta = layer.error if layer.delta is None else layer.delta
+    return x.T.astype("float64") @ delta, delta.sum(axis=0)
+
+
+def test_of_a_skip_connection_only_the_layers_own_part_is_its_delta() -> None:
+    torch = peer("torch")
+    given = Input((5,))
+    h = Dense(4, name="h")(given)
+    joined = layers.Add(name="add")([layers.ReLU(name="r")(h), h])
+    model = Model(given, Dense(1, name="o")(joined))
+    model.compile("sgd", "mse")
+    step = cr.explain(model, X, X[:, 0])
+    w = [torch.tensor(v.astype("float64")) for v in model.get_weights()]
+    z = (torch.tensor(X.astype("float64")) @ w[0] + w[1]).requires_grad_()
+    into = z.detach().clone().requires_grad_()
+    a = torch.relu(into)
+    a.retain_grad()
+    loss = torch.mean((((a + z) @ w[2] + w[3])[:, 0] - torch.tensor(X[:, 0])) ** 2)
+    loss.backward()
+    r = step["r"]
+    close(r.error, a.grad)
+    close(r.delta, into.grad)
+    close(step["h"].error, into.grad + z.grad)
+    assert r.source == "from add" and "δ = ∂L/∂a · f'(z)" in str(step)
+
+
+def heads() -> list[tuple[Model, Any]]:
+    """Sigmoids whose loss begins at the sums, and whose outputs something else takes as well."""
+    penalized = Dense(1, "sigmoid", activity_regularizer=regularizers.L2(0.1), name="p")
+    one = Sequential([Input((5,)), penalized])
+    one.compile("sgd", "binary_crossentropy")
+    given = Input((5,))
+    p = Dense(1, "sigmoid", name="p")(given)
+    two = Model(given, [p, Dense(1, name="q")(p)])
+    two.compile("sgd", ["binary_crossentropy", "mse"])
+    return [(one, LABELS % 2), (two, [LABELS % 2, LABELS % 2])]
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_where_loss_and_layers_take_a_head_delta_is_the_sum(number: int) -> None:
+    model, y = heads()[number]
+    step = cr.explain(model, X, y)
+    p, target = step["p"], (LABELS % 2)[:, None]
+    by_loss = (p.output.astype("float64") - target) / len(X)
+    close(p.delta, p.error * p.slope + by_loss)
+    kernel, bias = gradients_by_hand(p, X)
+    close(p.weights[0].gradient, kernel)
+    close(p.weights[1].gradient, bias)
+    assert "δ = ∂L/∂a · f'(z) + ∂L/∂z past a" in str(step)
+
+
+class Scaled(Model):
+    """A weight of the model's own, and one of a layer's, that no layer reads."""
+
+    def __init__(self) -> None:
+        super().__init__(name="scaled")
+        self.first, self.last = Dense(3, name="first"), Dense(1, name="last")
+
+    def build(self, shape: Any) -> None:
+        self.scale = self.add_weight((3,), "ones", name="scale")
+
+    def call(self, x: Any) -> Any:
+        return self.last(self.first(x) * self.scale)
+
+
+@pytest.mark.parametrize("name", ["dense", "convolutional", "own"])
+def test_no_weight_is_left_out(name: str) -> None:
+    if name == "dense":
+        steps = layers.TimeDistributed(Dense(2, "tanh"), name="steps")
+        stack, shape = [steps, layers.LSTM(3), Dense(1)], (4, 5)
+    elif name == "convolutional":
+        steps = layers.TimeDistributed(layers.Conv2D(2, 3, activation="relu"), name="steps")
+        stack, shape = [steps, layers.Flatten(), Dense(1)], (2, 6, 6, 2)
+    model = Scaled() if name == "own" else Sequential([Input(shape), *stack])
+    model.compile("sgd", "mse")
+    x = X if name == "own" else RNG.normal(size=(6, *shape))
+    step = cr.explain(model, x, X[:, 0])
+    held = {w.name: w for layer in step.layers for w in layer.weights}
+    assert set(held) == {v.name for v in model.trainable_variables}
+    assert len(held) == sum(len(layer.weights) for layer in step.layers)
+    with cr.GradientTape() as tape:
+        loss = model.loss(X[:, :1], model(x, training=True))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for v, gradient in zip(model.trainable_variables, gradients, strict=True):
+        close(held[v.name].gradient, gradient)
+    home = "scaled" if name == "own" else "steps"
+    assert len(step[home].weights) == (1 if name == "own" else 2)
+    assert step.layers[-1].name == "scaled" or name != "own"
+    assert home in str(step) and home in step._repr_html_()
+
+
+def test_formulas_say_what_else_adds_to_a_gradient() -> None:
+    penalized = Dense(4, name="h", kernel_regularizer=regularizers.L2(1.0))
+    model = Sequential([Input((5,)), penalized, Dense(1, name="o")])
+    model.compile("sgd", "mse")
+    step = cr.explain(model, X, X[:, 0])
+    kernel, bias = gradients_by_hand(step["h"], X)
+    close(step["h"].weights[0].gradient, kernel + 2 * step["h"].weights[0].value)
+    close(step["h"].weights[1].gradient, bias)
+    text = str(step)
+    assert text.count("∂L/∂kernel = xᵀ·∂L/∂a + its penalty") == 1
+    assert text.count("its penalty") == 1
+    given, shared = Input((5,)), Dense(5, "tanh", name="twice")
+    model = Model(given, Dense(1, name="o")(shared(shared(given))))
+    model.compile("sgd", "mse")
+    text = str(cr.explain(model, X, X[:, 0], numbers=200))
+    assert text.count("+ that of its other uses") == 2 and "penalty" not in text
+    assert "other uses" not in str(cr.explain(xor(), XOR, ANSWERS))
+
+
+class Halves(layers.Layer):
+    def call(self, x: Any) -> Any:
+        return x[:, :2] * 2.0, x[:, 2:] * 3.0
+
+
+def test_a_layer_with_several_outputs_shows_each() -> None:
+    given = Input((4, 3))
+    lstm = layers.LSTM(4, return_sequences=True, return_state=True, name="enc")
+    sequence, last, _ = lstm(given)
+    both = layers.Concatenate(name="cat")([last, layers.Flatten(name="flat")(sequence)])
+    model = Model(given, Dense(1, name="o")(both))
+    model.compile("sgd", "mse")
+    step = cr.explain(model, RNG.normal(size=(6, 4, 3)), X[:, 0])
+    first, second = step["enc"], step["enc [1]"]
+    assert first.output.shape == (6, 4, 4) and second.output.shape == (6, 4)
+    np.testing.assert_array_equal(first.output[:, -1], second.output)
+    cat = step["cat"].error
+    assert cat is not None
+    close(second.error, cat[:, :4])
+    close(np.reshape(first.error, (6, 16)), cat[:, 4:])
+    assert len(first.weights) == 3 and not second.weights
+    given = Input((5,))
+    left, right = Halves(name="halves")(given)
+    model = Model(given, Dense(1)(layers.Concatenate()([right, left])))
+    model.compile("sgd", "mse")
+    step = cr.explain(model, X, X[:, 0])
+    close(step["halves"].output, 2 * X[:, :2])
+    close(step["halves [1]"].output, 3 * X[:, 2:])
+    mixed = compiled([Input((5,)), layers.MixUp(0.4), Dense(3, "softmax", name="o")])
+    assert [layer.name for layer in cr.explain(mixed, X, LABELS).layers] == ["mix_up", "o"]
+
+
+def test_the_summary_shows_what_is_not_finite() -> None:
+    model = compiled([Input((5,)), Dense(4, "relu", name="h"), Dense(3, "softmax", name="o")])
+    model.layers[0].set_weights([np.full((5, 4), np.nan), np.zeros(4)])
+    step = cr.explain(model, X, LABELS)
+    cells = next(line for line in str(step).splitlines() if "h (Dense)" in line).split()
+    assert cells.count("nan") >= 5
+    softmax = next(line for line in summary(step.layers) if line[0] == "o (Dense)")
+    assert softmax[4] == "" and softmax[5] == ""  # no slope, no error signal
+    lbfgs = cr.explain(xor(optimizer="lbfgs"), XOR, ANSWERS)
+    assert all(line[-2:] == ("", "") for line in summary(lbfgs.layers))
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "b"', "both ' and \"", "o[/x]", "[b]bold", "back\\"])
+def test_names_stand_as_they_are(name: str) -> None:
+    model = Sequential([Input((5,)), Dense(2, name=name), Dense(1, name="o")])
+    model.compile("sgd", "mse")
+    step = cr.explain(model, X, X[:, 0])
+    assert step[name].kind == "Dense" and len(step[name].weights) == 2
+    assert f"{name} (Dense)" in str(step) and f"{name} (Dense)" in unescape(step._repr_html_())
+    result = cr.check_gradients(model, X, X[:, 0])
+    assert {c.layer for c in result.weights} == {name, "o"}
+    rows = cr.tuning.check_initialization(model, np.tile(X, (3, 1)), np.ones(18)).rows
+    assert [row.layer for row in rows] == [name, "o"]
+
+
+class Marked(layers.Layer):
+    def build(self, shape: Any) -> None:
+        self.w = self.add_weight(shape[1:], name="<img src=x onerror=alert(1)>")
+
+    def call(self, x: Any) -> Any:
+        return x * self.w
+
+
+def test_names_of_weights_are_no_html() -> None:
+    model = Sequential([Input((5,)), Marked(name="<b>"), Dense(1)])
+    model.compile("sgd", "mse")
+    page = cr.explain(model, X, X[:, 0])._repr_html_()
+    assert "<img" not in page and "&lt;img" in page
+
+
+@pytest.mark.parametrize(
+    "numbers", [[0.3, 0.1 * 3], [1e300, -1e300, 5.0], [0.0], [5e-324, 0.0], [-2.0, 7.0, np.inf]]
+)
+def test_bars_of_any_numbers(numbers: list[float]) -> None:
+    page = explain_page._bars(np.repeat(numbers, 30))
+    assert page.count("<i ") == 24 and "height:100.0%" in page and "nan%" not in page
+
+
+def test_bars_are_a_histogram() -> None:
+    held = RNG.normal(size=500)
+    counts = np.histogram(held, 24)[0]
+    assert np.abs(explain_page._counts(held, held.min(), held.max()) - counts).sum() <= 2
+    close_together = np.where(np.arange(40) % 2, 0.3, 0.1 * 3)
+    assert explain_page._counts(close_together, 0.3, 0.1 * 3)[0] == 40

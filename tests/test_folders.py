@@ -408,6 +408,8 @@ def test_steps_validation_and_weights(tmp_path, memory):
     training, held = folder.split(0.25)
     expected = trained(training, validation_data=held)
     assert same(trained(folder, validation_split=0.25), expected)
+    expected = trained(training, validation_data=held, class_weight=weight)
+    assert same(trained(folder, validation_split=0.25, class_weight=weight), expected)
 
 
 def test_seed_of_the_folder(tmp_path):

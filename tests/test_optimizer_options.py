@@ -11,10 +11,11 @@ from chainrule import ops, optimizers
 from chainrule.errors import ArgumentError
 from chainrule.executors.threads import num_threads, set_num_threads
 from chainrule.graph import Variable, placeholder
-from chainrule.layers import Dense, Input
-from chainrule.models import Sequential, load_model
+from chainrule.layers import BatchNormalization, Dense, Input
+from chainrule.models import Model, Sequential, load_model
 from chainrule.optimizers import SGD, Adam
 from chainrule.plan import make_plan
+from chainrule.utils import set_random_seed
 from peers import peer
 
 SHAPES = [(4, 3), (3,), (3, 2)]
@@ -358,6 +359,48 @@ def test_skipped_batches_are_reported():
     assert history["skipped"][0] == model.optimizer.skipped >= 2
     assert all(np.isfinite(w).all() for w in model.get_weights())
     assert "skipped" not in fit(network(SGD(0.1)), 1)
+
+
+def exponential(outputs, seed=2, **options):
+    """A model that a sample can overflow, with running means, metrics and moments."""
+    set_random_seed(seed)
+    inputs = Input((3,))
+    h = BatchNormalization()(Dense(4, activation="exponential")(inputs))
+    model = Model(inputs, [Dense(1, name=f"out_{i}")(h) for i in range(outputs)])
+    optimizer = Adam(0.01, skip_nonfinite=True, **options)
+    measured = [["mae", "r2_score"]] * outputs
+    model.compile(optimizer, ["mse"] * outputs, metrics=measured, weighted_metrics=measured)
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, {"gradient_accumulation_steps": 2}])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_running_means_and_metrics_do_not_see_a_batch_left_out(outputs, options):
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((40, 3)).astype("float32"), random.standard_normal((40, 1))
+    with_it, without = (exponential(outputs, **options) for _ in range(2))
+    bad = x.copy()
+    bad[13] = 1000 * np.sign(with_it.get_weights()[0][:, 0])
+    rest = np.r_[0:8, 16:40]
+    given = {"batch_size": 8, "shuffle": False, "verbose": 0, "epochs": 2}
+    found = with_it.fit(bad, [y] * outputs, **given).history
+    assert found.pop("skipped") == [1, 2]
+    expected = without.fit(x[rest], [y[rest]] * outputs, **given).history
+    assert {**found, "skipped": [0, 0]} == expected and np.isfinite(found["loss"]).all()
+    same([with_it.get_weights()], [without.get_weights()])
+    ours, theirs = ([v.numpy() for v in m.optimizer.variables] for m in (with_it, without))
+    counts = len(with_it.optimizer.step_counts)
+    same([ours[counts:]], [theirs[counts:]])
+
+
+@pytest.mark.filterwarnings("ignore:not finite")
+def test_an_epoch_of_which_nothing_is_left_has_no_numbers():
+    model = exponential(1)
+    x = np.full((16, 3), 1000.0) * np.sign(model.get_weights()[0][:, 0])
+    history = model.fit(x, np.ones((16, 1)), batch_size=8, epochs=2, verbose=0).history
+    assert history.pop("skipped") == [2, 4]
+    assert len(history) == 5 and all(np.isnan(values).all() for values in history.values())
+    assert all(np.isfinite(w).all() for w in model.get_weights())
 
 
 def test_layers_have_rates_of_their_own():

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from chainrule.callbacks import BackupAndRestore, Callback, LambdaCallback, RunRecorder
-from chainrule.errors import ArgumentError, ChainruleWarning, FileError
+from chainrule.errors import ArgumentError, ChainruleWarning, DataError, FileError
 from chainrule.insight import RunRecord, find_runs
 from chainrule.insight.control import send
 from chainrule.insight.costs import layer_sizes, layer_times
@@ -25,6 +25,7 @@ from chainrule.insight.looking import LookWriter
 from chainrule.insight.record import is_alive, process
 from chainrule.insight.record_file import FIELDS, RecordWriter, packed, plain, text_of, unpacked
 from chainrule.layers import Conv2D, Dense, Flatten, Input
+from chainrule.losses import BinaryCrossentropy
 from chainrule.models import Model, Sequential
 from chainrule.optimizers import SGD
 from chainrule.optimizers.schedules import LinearDecay
@@ -130,6 +131,22 @@ def test_record_is_read_while_it_is_written(tmp_path):
     assert record[0].refresh() and record[0].state == "finished" and len(record[0].epochs) == 4
 
 
+def test_status_between_epochs_is_that_of_the_end_of_one(tmp_path):
+    class Look(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            recorder._next_status = 0.0  # as if a long validation was over
+
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch:
+                status = RunRecord(tmp_path).status
+                found.append([status[name] for name in ("epoch", "batch", "steps", "step")])
+
+    found, recorder = [], RunRecorder(tmp_path)
+    x, y = data()
+    small().fit(x, y, 8, 3, 0, callbacks=[Look(), recorder])
+    assert found == [[0, 8, 8, 8], [1, 8, 8, 16]]
+
+
 def test_half_written_last_line_is_read_when_it_is_whole(tmp_path):
     make_run(tmp_path, epochs=2, statistics=False)
     path = tmp_path / "events.jsonl"
@@ -219,6 +236,48 @@ def test_looks_are_thinned_and_the_last_is_kept(tmp_path):
     assert (np.diff(steps) <= 0.03 * steps[1:] + 3).all()
 
 
+def test_looks_are_asked_for_only_where_one_can_be_due(tmp_path):
+    statistics = statistics_of(3000, 300, np.random.default_rng(0))
+    after, asked = statistics.after, []
+    statistics.after = lambda step: asked.append(step) or after(step)
+    writer = RecordWriter(tmp_path)
+    writer.about({})
+    looks = LookWriter(writer)
+    looks.take(statistics, 1.0)
+    assert asked == [-1] and looks.next > 3000
+    for statistics.step in range(3000, looks.next + 2):
+        looks.take(statistics, 2.0)
+    assert asked == [-1, looks.last]
+    looks.take(statistics, 3.0, ending=True)
+    assert len(asked) == 3
+
+
+def test_looks_after_a_step_are_had_without_all_others(tmp_path):
+    class Ask(Callback):
+        statistics = 1
+
+        def on_epoch_end(self, epoch, logs=None):
+            s = self.run.statistics
+            found.append(s.after(8 * epoch + 2))
+            held.append(len(s._held))
+
+        def on_train_end(self, logs=None):
+            s = self.run.statistics
+            for tables in found:
+                steps = tables["steps"]
+                for name in ("steps", "epochs", "loss", "error", "weight", "ratio", "dead", "snr"):
+                    np.testing.assert_array_equal(tables[name], getattr(s, name)[steps])
+            assert s.after(s.step) == {}
+
+    found, held = [], []
+    x, y = data()
+    small().fit(x, y, 8, 3, 0, callbacks=Ask())
+    assert [t["steps"].tolist() for t in found] == [
+        [*range(first, first + 5)] for first in (3, 11, 19)
+    ]
+    assert held == [1, 2, 3]
+
+
 def test_interrupted_run_says_so(tmp_path):
     class Stop(Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -230,6 +289,53 @@ def test_interrupted_run_says_so(tmp_path):
     record = RunRecord(tmp_path)
     assert record.state == "interrupted" and len(record.epochs) == 1
     assert record.final["state"] == "interrupted" and "filters/hidden" in record.arrays
+
+
+@pytest.mark.parametrize("bad", ["x", "y"])
+def test_run_over_bad_data_says_why(tmp_path, bad):
+    """The first step is looked at, and the error comes before anything was measured."""
+    x, y = data()
+    {"x": x, "y": y}[bad][:] = np.nan
+    with pytest.raises(DataError, match="is nan in row") as told:
+        small().fit(x, y, 8, 2, 0, callbacks=RunRecorder(tmp_path))
+    record = RunRecord(tmp_path)
+    assert record.state == "failed" and record.final["message"] == str(told.value)
+
+
+def test_error_of_the_recorder_does_not_hide_what_ended_the_run(tmp_path, monkeypatch):
+    class Fail(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise OSError("no room")
+
+    def broken(*arguments):
+        raise ValueError("broken")
+
+    monkeypatch.setattr(LookWriter, "take", broken)
+    lacking = pytest.warns(ChainruleWarning, match="lacks something: ValueError: broken")
+    with lacking, pytest.raises(OSError, match="no room"):
+        fit(small(), tmp_path, Fail())
+    assert RunRecord(tmp_path).state == "failed"
+
+
+@pytest.mark.parametrize("what", ["about_model", "answers", "described"])
+def test_what_cannot_be_said_of_a_run_leaves_the_rest(tmp_path, monkeypatch, what):
+    def broken(*arguments):
+        raise IndexError("out of range")
+
+    monkeypatch.setattr(f"chainrule.callbacks.run_recorder.{what}", broken)
+    with pytest.warns(ChainruleWarning, match="lacks something: IndexError: out of range"):
+        fit(small(), tmp_path)
+    record = RunRecord(tmp_path)
+    assert record.state == "finished" and len(record.epochs) == 3
+    assert ("layers" in record.final) == (what != "about_model")
+    assert ("evaluation" in record.final) == (what != "answers")
+    assert ("model" in record.about) == (what != "described")
+
+
+def test_names_that_are_no_characters_are_written(tmp_path):
+    fit(small(), tmp_path, about={"command": "caf\udce9.csv", "\udce9": "é"})
+    about = RunRecord(tmp_path).about
+    assert about["command"] == "caf\\udce9.csv" and about["\\udce9"] == "é"
 
 
 def test_failed_run_says_why(tmp_path):
@@ -294,6 +400,47 @@ def test_killed_and_resumed_run_has_one_record(tmp_path):
     assert kinds.count("epoch") == 6  # what was written after the backup is not there twice
     steps = record.looks.steps
     assert steps[0] == 0 and steps[-1] >= 32 and (np.diff(steps) > 0).all()
+
+
+KILLED_AT_AN_EPOCH = """
+    import os, sys
+    import numpy as np
+    from chainrule.callbacks import BackupAndRestore, LambdaCallback, RunRecorder
+    from chainrule.layers import Dense, Input
+    from chainrule.models import Sequential
+
+    folder, backup_first, kill = sys.argv[1], sys.argv[2] == "True", int(sys.argv[3])
+    model = Sequential([Input((4,)), Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((16, 4), "float32")
+
+    def begin(epoch, logs):
+        if epoch == kill:
+            os._exit(7)
+
+    def end(logs):
+        if kill == 4:
+            os._exit(7)
+
+    last = [BackupAndRestore(folder + "/backup"), RunRecorder(folder + "/run")]
+    if not backup_first:
+        last.reverse()
+    killer = LambdaCallback(on_epoch_begin=begin, on_train_end=end)
+    model.fit(x, x[:, 0], 8, 4, 0, callbacks=[killer, *last])
+"""
+
+
+@pytest.mark.parametrize(("backup_first", "kill"), [(True, 2), (False, 2), (False, 4)])
+def test_record_of_a_resumed_run_has_the_epochs_before(tmp_path, backup_first, kill):
+    """However the two callbacks are given, and of epochs too short to have been written yet."""
+    assert _run(KILLED_AT_AN_EPOCH, tmp_path, backup_first, kill).returncode == 7
+    done = _run(KILLED_AT_AN_EPOCH, tmp_path, backup_first, -1)
+    assert done.returncode == 0, done.stderr
+    record = RunRecord(tmp_path / "run")
+    assert [(e["epoch"], e["step"]) for e in record.epochs] == [(0, 2), (1, 4), (2, 6), (3, 8)]
+    assert record.state == "finished" and len(record.begins) == 2
+    place = [record.status[name] for name in ("epoch", "batch", "step")]
+    assert place == [3, 2, 8]
 
 
 def test_state_of_a_process_that_is_gone():
@@ -417,6 +564,76 @@ def test_classification_with_images_leaves_confusion_and_pictures(tmp_path):
     assert record.final["filter_shape"] == [8, 8, 1]
     assert {one["name"] for one in record.final["layers"]} == {one.name for one in model.layers}
     assert record.final["memory"]["buffers"] > 0
+
+
+def answered(folder, x, y, units=3, loss="sparse_categorical_crossentropy", **named):
+    model = Sequential([Input((4,)), Dense(units)])
+    model.compile("sgd", loss)
+    about = named.pop("about", None)
+    model.fit(x[:16], y[:16], 8, 1, 0, callbacks=RunRecorder(folder, about=about), **named)
+    return model, RunRecord(folder).final["evaluation"]
+
+
+def test_too_few_names_of_classes_are_numbers(tmp_path):
+    x, _ = data()
+    y = np.arange(len(x)) % 3
+    _, found = answered(tmp_path, x, y, about={"classes": ["a", "b"]}, validation_data=(x, y))
+    assert found["classes"] == ["0", "1", "2"] and found["samples"] == len(x)
+    assert "of" not in found
+
+
+def test_rows_of_a_sorted_validation_are_of_all_its_classes(tmp_path):
+    x = np.random.default_rng(0).normal(size=(6000, 4)).astype("float32")
+    y = np.sort(np.arange(6000) % 3)
+    model, found = answered(tmp_path, x, y, validation_data=(x, y))
+    assert np.sum(found["matrix"], axis=1).min() > 600
+    assert (found["samples"], found["of"]) == (2000, 6000)
+    assert found["accuracy"] == pytest.approx(
+        (model.predict(x, verbose=0).argmax(axis=1) == y).mean(), abs=0.04
+    )
+    outputs = model.predict(x, verbose=0)
+    for error in found["worst"]:
+        row = error["row"]
+        assert [error["true"], error["predicted"]] == [str(y[row]), str(outputs[row].argmax())]
+
+
+def test_rows_held_out_are_told_by_their_number_in_the_data(tmp_path):
+    x, _ = data()
+    y = np.arange(len(x)) % 3
+    model = Sequential([Input((4,)), Dense(3)])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(x, y, 8, 1, 0, callbacks=RunRecorder(tmp_path), validation_split=0.25)
+    worst = RunRecord(tmp_path).final["evaluation"]["worst"]
+    rows = [error["row"] for error in worst]
+    assert min(rows) >= 48 and [error["true"] for error in worst] == [str(y[row]) for row in rows]
+
+
+def test_answers_to_batches_of_the_users_own_are_counted(tmp_path):
+    x, _ = data()
+    y = np.arange(len(x)) % 3
+
+    class Own:
+        def __iter__(self):
+            return iter([(x[:8], y[:8]), (x[8:16], y[8:16])])
+
+    _, found = answered(tmp_path, x, y, validation_data=Own())
+    assert (found["samples"], found["of"]) == (8, None)
+    assert "row" not in found["worst"][0] and found["worst"][0]["file"].endswith("of batch 0")
+
+
+@pytest.mark.parametrize(("kernel", "bias"), [(2.0, 0.0), (0.0, 0.3)])
+def test_one_logit_is_two_classes(tmp_path, kernel, bias):
+    """Also where all logits lie between 0 and 1, as chances do."""
+    x, _ = data()
+    y = (x[:, 0] > 0).astype("int64")
+    model = Sequential([Input((4,)), Dense(1)])
+    model.set_weights([np.full((4, 1), kernel, "float32"), np.full(1, bias, "float32")])
+    model.compile(SGD(1e-6), BinaryCrossentropy(from_logits=True))
+    model.fit(x, y, 8, 1, 0, callbacks=RunRecorder(tmp_path), validation_data=(x, y))
+    found = RunRecord(tmp_path).final["evaluation"]
+    logits = model.predict(x, verbose=0)[:, 0]
+    assert found["task"] == "classification" and found["classes"] == ["0", "1"]
+    assert found["accuracy"] == pytest.approx(((logits > 0) == y).mean())
 
 
 def test_model_of_the_users_own_class_is_recorded(tmp_path):

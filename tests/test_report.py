@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from browser import browser, tab
-from chainrule.callbacks import RunRecorder
+from chainrule.callbacks import EarlyStopping, RunRecorder
 from chainrule.errors import ArgumentError, FileError, MissingDependencyError, ShapeError
 from chainrule.insight import RunRecord, charts, charts_of_ends, style, write_report
 from chainrule.insight.png import as_picture, as_pixels, filters, png
 from chainrule.insight.record_file import RecordWriter
 from chainrule.insight.report import as_script
+from chainrule.insight.report_parts import tiles
 from chainrule.insight.verdict import best_of, verdict_of
 from chainrule.insight.words import COMMON, Words
 from chainrule.insight.words_of_findings import KINDS
@@ -190,6 +191,23 @@ def test_command_reports_the_newest_run(light, tmp_path, monkeypatch):
     assert "no record of a run" in call("report", "nowhere", code=2)
 
 
+@pytest.mark.parametrize(
+    ("of", "language", "tile"),
+    [
+        ({}, "en", "<dt>test accuracy</dt>"),
+        ({"of": 6000}, "en", "<dt>test accuracy, 2,000 of 6,000 samples</dt>"),
+        ({"of": 6000}, "zh", "6,000 个样本中的 2,000 个"),
+        ({"of": None}, "en", "<dt>test accuracy, 2,000 samples</dt>"),
+        ({"of": None}, "zh", "2,000 个样本"),
+    ],
+)
+def test_tile_says_of_how_many_samples(tmp_path, of, language, tile):
+    writer = RecordWriter(tmp_path)
+    writer.about({})
+    writer.final({"evaluation": {"part": "test", "accuracy": 0.5, "samples": 2000, **of}}, {})
+    assert tile in tiles(RunRecord(tmp_path), Words(language))
+
+
 def test_training_command_leaves_a_record(light, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = np.random.default_rng(0).normal(size=(120, 3))
@@ -206,16 +224,17 @@ def test_training_command_leaves_a_record(light, tmp_path, monkeypatch):
     assert "Right and wrong" in " ".join(page.words)
 
 
-def verdict(tmp_path, history, language="en", findings=(), state="finished"):
+def verdict(tmp_path, history, language="en", findings=(), state="finished", first=0, **final):
     writer = RecordWriter(tmp_path)
-    writer.about({})
-    for epoch in range(max(map(len, history.values()), default=0)):
-        logs = {name: values[epoch] for name, values in history.items()}
-        writer.event("epoch", epoch, epoch=epoch, step=epoch, logs=logs)
+    epochs = max(map(len, history.values()), default=0)
+    writer.about({"training": {"epochs": first + epochs, "initial_epoch": first}})
+    for i in range(epochs):
+        logs = {name: values[i] for name, values in history.items() if values[i] is not None}
+        writer.event("epoch", i, epoch=first + i, step=i, logs=logs)
     if findings:
         writer.event("findings", 9.0, findings=findings)
     writer.write()
-    writer.final({"message": "no room"}, {})
+    writer.final({"message": "no room", **final}, {})
     writer.status({"state": state})
     return verdict_of(RunRecord(tmp_path), Words(language))
 
@@ -262,6 +281,60 @@ def test_verdict_by_the_doctor_and_the_end(tmp_path):
     assert said.headline == "The run ended with an error: no room" and said.tone == "bad"
     said = verdict(tmp_path / "d", {"loss": FALLING}, state="interrupted")
     assert said.sentences[-1] == "The run was interrupted."
+
+
+RISING = [1.5, 1.0, 0.8, 0.7, *(0.75 + 0.1 * n for n in range(8))]
+
+
+def test_verdict_counts_epochs_that_are_not_validated(tmp_path):
+    held = [value for kept in RISING[2:10] for value in (None, None, kept)]
+    loss = [2.0 * 0.8**n + 0.1 for n in range(24)]
+    said = verdict(tmp_path, {"loss": loss, "val_loss": held})
+    assert said.headline == "Overfitting from epoch 6 on."
+    assert said.sentences[-1] == "Best validation loss: 0.7, in epoch 6 of 24."
+    # In the epochs from the best of the validation on, training got worse: no overfitting.
+    worse = [*loss[:12], *(loss[0] - 0.01 * n for n in range(12))]
+    said = verdict(tmp_path / "worse", {"loss": worse, "val_loss": held})
+    assert "Overfitting" not in said.headline
+
+
+def test_verdict_counts_from_the_first_epoch_of_the_model(tmp_path):
+    said = verdict(tmp_path, {"loss": FALLING, "val_loss": RISING}, first=50)
+    assert said.headline == "Overfitting from epoch 54 on."
+    assert said.sentences[-1] == "Best validation loss: 0.7, in epoch 54 of 62."
+    assert f"<dt>{EN('epochs')}</dt><dd>12</dd>" in tiles(RunRecord(tmp_path), EN)
+    lost = verdict(tmp_path / "lost", {"loss": [1.0, float("nan")]}, first=50)
+    assert "no finite number from epoch 52 on" in lost.headline
+
+
+@pytest.mark.parametrize("state", ["running", "paused"])
+def test_verdict_of_a_run_that_goes_on_does_not_say_that_it_ended(tmp_path, state):
+    history = {"loss": [2.0 - 0.1 * n for n in range(12)]}
+    said = verdict(tmp_path / "en", history, state=state)
+    assert said.headline == "Still learning." and "more of them" not in said.sentences[0]
+    assert verdict(tmp_path / "zh", history, "zh", state=state).headline == "仍在进步。"
+
+
+def test_verdict_of_a_run_that_went_back_to_its_best_weights(tmp_path):
+    history = {"loss": FALLING, "val_loss": RISING}
+    said = verdict(tmp_path / "en", history, restored=3)
+    assert said.tone == "good" and "Stop there" not in " ".join(said.sentences)
+    assert said.headline == "It has the weights of epoch 4, from before it overfitted."
+    assert "第 4 轮的权重" in verdict(tmp_path / "zh", history, "zh", restored=3).headline
+    late = verdict(tmp_path / "late", history, restored=9)  # best by another number
+    assert late.headline == "Overfitting from epoch 4 on."
+
+
+@pytest.mark.parametrize("restores", [True, False])
+def test_record_says_which_weights_were_restored(tmp_path, restores):
+    x = np.random.default_rng(0).normal(size=(24, 3)).astype("float32")
+    model = Sequential([Input((3,)), Dense(1)])
+    model.compile("sgd", "mse")
+    stop = EarlyStopping("loss", patience=2, min_delta=10, restore_best_weights=restores)
+    model.fit(x, x[:, 0], 8, 50, 0, callbacks=[RunRecorder(tmp_path), stop])
+    record = RunRecord(tmp_path)
+    assert len(record.epochs) == 3
+    assert record.final.get("restored") == (stop.best_epoch if restores else None)
 
 
 def test_best_epoch_goes_by_the_metric_of_the_validation(tmp_path):
@@ -333,12 +406,35 @@ def test_charts_of_nothing_are_none(tmp_path):
 
 
 def test_compared_curves_name_the_runs(tmp_path):
-    records = [
-        RunRecord(make_run(tmp_path / n, statistics=False, seed=i)) for i, n in enumerate("ab")
+    names = ["lr0.1/seed0", "lr0.01/seed0"]
+    runs = [(name, RunRecord(make_run(tmp_path / name, statistics=False))) for name in names]
+    figure = charts.compared_curves(runs, "loss", ZH)
+    drawn, keys = figure["data"][:4], figure["data"][4:]
+    assert [key["name"] for key in keys] == names
+    assert [trace["legendgroup"] for trace in drawn] == [
+        keys[i]["legendgroup"] for i in (0, 0, 1, 1)
     ]
-    figure = charts.compared_curves(records, "loss", ZH)
-    assert [t["name"] for t in figure["data"]] == ["a 训练", "a 验证", "b 训练", "b 验证"]
-    assert len({(t["line"]["color"], t["line"]["dash"]) for t in figure["data"]}) == 4
+    assert ["训练" in trace["hovertemplate"] for trace in drawn] == [True, False] * 2
+    assert [trace["line"]["dash"] for trace in drawn] == ["solid", "dash"] * 2
+    go.Figure(figure)
+
+
+def test_twelve_long_runs_differ_without_colours_too(tmp_path):
+    record = RunRecord(make_run(tmp_path, statistics=False, epochs=70))
+    figure = charts.compared_curves([(f"run{i}", record) for i in range(12)], "loss", EN)
+    assert figure["layout"]["height"] >= 2 * 12 * 19 + 40  # half of it for names, one a line
+    for dash in ("solid", "dash"):
+        traces = [t for t in figure["data"] if t["line"]["dash"] == dash and len(t["x"]) > 1]
+        assert len({t["marker"]["symbol"] for t in traces}) == 12
+        seen = [{i for i, size in enumerate(t["marker"]["size"]) if size} for t in traces]
+        assert all(8 <= len(places) <= 10 for places in seen)
+        assert len({frozenset(places) for places in seen}) > 5  # they do not hide each other
+
+
+def test_names_of_classes_are_whole():
+    for classes in (["yes", "yes/no"], ["TCP/IP", "HTTP/2"], [0, 1]):
+        figure = charts_of_ends.confusion({"matrix": [[3, 1], [0, 4]], "classes": classes}, EN)
+        assert figure["data"][0]["x"] == [str(name) for name in classes]
 
 
 def test_png_is_read_by_others():

@@ -183,6 +183,48 @@ class Unstated(cb.Callback):
         assert self.epoch == epoch
 
 
+class Drawn(cb.Callback):
+    """Remembers a generator, and arrays of all kinds."""
+
+    def __init__(self, more=None):
+        self.random, self.more = np.random.RandomState(3), more
+        self.arrays = [np.arange(3).astype(k) for k in ("uint32", "float16", "int8", ">i4", "u8")]
+
+    def get_state(self):
+        return {"random": self.random.get_state(), "arrays": self.arrays, "more": self.more}
+
+    def set_state(self, state):
+        self.random.set_state(state["random"])
+        self.arrays = state["arrays"]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.optimizer.learning_rate = self.random.uniform(0.001, 0.1)
+
+
+def test_states_may_hold_arrays_of_all_kinds_of_numbers(tmp_path):
+    alone = network(seed=0)
+    fit(alone, Drawn())
+    drawn = Drawn()
+    model, _ = resumed(tmp_path, lambda seed: network(seed=seed), [13, 4], lambda: [drawn], 4)
+    assert same(alone.get_weights(), model.get_weights())
+    assert [a.dtype.name for a in drawn.arrays] == ["uint32", "float16", "int8", "int32", "uint64"]
+    assert all(a.tolist() == [0, 1, 2] for a in drawn.arrays)
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ({1, 2}, "get_state of Drawn returns a set"),
+        ([{"a": 1j}], "get_state of Drawn returns a complex"),
+        (np.ones(2, complex), r"Drawn' is of complex128"),
+        (np.array(["a"]), r"Drawn' is of <U1"),
+    ],
+)
+def test_states_that_no_file_can_hold_say_whose_they_are(tmp_path, held, words):
+    with pytest.raises((ArgumentError, FileError), match=words):
+        fit(network(), Drawn(held), cb.BackupAndRestore(tmp_path))
+
+
 def test_what_users_do_at_the_beginning_of_an_epoch_is_done_once(tmp_path):
     alone = network(seed=0)
     fit(alone, Unstated())

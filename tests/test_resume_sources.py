@@ -213,7 +213,7 @@ def test_other_files_batches_and_windows_are_refused(tmp_path):
 
 
 WORKER = """
-import json, sys
+import json, os, sys
 import numpy as np
 from chainrule import callbacks as cb, data
 from chainrule.layers import BatchNormalization, Dense, Dropout, Input
@@ -249,7 +249,8 @@ rule = Adam(rate, use_ema=True, gradient_accumulation_steps=4)
 m.compile(rule, "sparse_categorical_crossentropy", metrics=["accuracy"])
 stop = cb.EarlyStopping("loss", patience=3, restore_best_weights=True)
 h = m.fit(**given, epochs=5, verbose=0, callbacks=[stop, cb.BackupAndRestore(backup, save_freq=9)])
-np.savez(out, *m.get_weights(), history=json.dumps(h.history))
+np.savez(f"{out}.part.npz", *m.get_weights(), history=json.dumps(h.history))
+os.replace(f"{out}.part.npz", out)  # it may be killed while it writes this too
 """
 
 

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from chainrule import ops
+from chainrule import named, ops
 from chainrule.errors import FileError
 from chainrule.layers import (
     CategoryEncoding,
@@ -300,3 +300,149 @@ def test_metrics_cannot_either(tmp_path):
     wide = {"metrics": [{"class_name": "AUC", "config": {"num_thresholds": 2**30}}]}
     told_otherwise(path, lambda config: None, wide)
     refused_within(path, 2e6)
+
+
+def two():
+    return Sequential([Input((2, 3)), Flatten(), Dense(4, name="a"), Dense(4, name="b")])
+
+
+def trained_in_turns(frozen_first):
+    """Return a model of which one layer was frozen, first or in the end."""
+    model = two()
+    model.compile(Adam(0.01, use_ema=True), "mse")
+    for frozen in (frozen_first, not frozen_first):
+        model.layers[1].trainable = not frozen
+        model.fit(X, np.ones((40, 4)), epochs=2, verbose=0)
+    return model
+
+
+def slots(model):
+    return {v.name: v.numpy() for v in model.optimizer.variables}
+
+
+def older(path):
+    """Make it a file that does not tell which weights the optimizer had slots for."""
+    arrays, about = container.read(path)
+    state = json.loads(about["state"])
+    del state["slots"]
+    about["state"] = json.dumps(state)
+    container.write(path, arrays, about)
+
+
+@pytest.mark.parametrize("frozen_first", [True, False])
+@pytest.mark.parametrize("change", [older, lambda path: None])
+def test_slots_are_those_of_their_weights(tmp_path, frozen_first, change):
+    model, path = trained_in_turns(frozen_first), tmp_path / "m.chainrule"
+    model.save(path)
+    change(path)
+    loaded = load_model(path)
+    before, after = slots(model), slots(loaded)
+    assert {*before} == {*after}
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    for each in (model, loaded):
+        each.layers[1].trainable = True
+        each.fit(X, np.ones((40, 4)), verbose=0)
+    for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_slots_in_the_order_of_training_are_read(tmp_path):
+    model, path = trained_in_turns(True), tmp_path / "m.chainrule"
+    model.save(path)
+    older(path)
+    arrays, about = container.read(path)
+    rest = {k: v for k, v in arrays.items() if not k.startswith("optimizer/")}
+    held = {f"optimizer/{i:03}/{v.name}": v.value for i, v in enumerate(model.optimizer.variables)}
+    assert [*held] != [k for k in arrays if k.startswith("optimizer/")]
+    container.write(path, rest | held, about)
+    before, after = slots(model), slots(load_model(path))
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_an_optimizer_of_two_models_is_saved_for_one(tmp_path):
+    optimizer, path = Adam(0.01), tmp_path / "m.chainrule"
+    for _ in range(2):
+        model = two()
+        model.compile(optimizer, "mse")
+        model.fit(X, np.ones((40, 4)), verbose=0)
+    model.save(path)
+    assert len(load_model(path).optimizer.variables) == 2 + 2 * 4
+
+
+@pytest.mark.parametrize("places", [[1, 0], [0, 0], [4], [-1], [True], "01", [0, 1, 2, 3, 10**9]])
+def test_places_that_are_none(tmp_path, places):
+    path = tmp_path / "m.chainrule"
+    trained_in_turns(True).save(path)
+    arrays, about = container.read(path)
+    about["state"] = json.dumps(json.loads(about["state"]) | {"slots": places})
+    container.write(path, arrays, about)
+    with pytest.raises(FileError, match="are not places among 4 weights"):
+        load_model(path)
+
+
+def gap(y_true, y_pred):
+    return ops.mean(ops.abs(y_true - y_pred), axis=-1)
+
+
+def falling(step):
+    return 0.1 / (ops.cast(step, "float64") + 1.0)
+
+
+def with_functions(rate=0.01):
+    model = two()
+    model.compile(Adam(rate), gap, metrics=[gap])
+    return model
+
+
+def goes_on(model, loaded):
+    for each in (model, loaded):
+        each.fit(X, np.ones((40, 4)), verbose=0)
+    same = zip(model.get_weights(), loaded.get_weights(), strict=True)
+    return all(np.array_equal(a, b) for a, b in same)
+
+
+@pytest.mark.parametrize("rate", [0.01, falling])
+@pytest.mark.parametrize("again", [False, True])
+def test_what_was_compiled_with_functions_goes_on_once_it_is_compiled(tmp_path, rate, again):
+    model, path = with_functions(rate), tmp_path / "m.chainrule"
+    model.fit(X, np.ones((40, 4)), verbose=0)
+    model.save(path)
+    loaded = load_model(path)
+    if again:  # nothing is lost by saving it as it is
+        loaded.save(path)
+        loaded = load_model(path)
+    loaded.compile(Adam(rate), gap)
+    assert int(loaded.optimizer.iterations) == 2 and goes_on(model, loaded)
+    loaded.compile(Adam(rate), gap)
+    assert int(loaded.optimizer.iterations) == 0
+
+
+@pytest.mark.parametrize("rate", [0.01, falling])
+def test_registered_functions_are_found(tmp_path, rate, monkeypatch):
+    known = {"test>gap": gap, "test>falling": falling}
+    model, path = with_functions(rate), tmp_path / "m.chainrule"
+    with monkeypatch.context() as patch:
+        patch.setattr(named, "_registered", known)
+        model.fit(X, np.ones((40, 4)), verbose=0)
+        model.save(path)
+        loaded = load_model(path)
+        assert loaded.loss.function is gap and goes_on(model, loaded)
+        assert loaded.metrics_names == ["loss", "gap"]
+    with pytest.raises(FileError, match=r"'test>\w+', which is not registered[\s\S]*fix"):
+        load_model(path)
+    assert load_model(path, compile=False).optimizer is None
+
+
+def test_another_optimizer_or_rate_than_that_of_the_file_is_told(tmp_path):
+    model, path = with_functions(), tmp_path / "m.chainrule"
+    model.fit(X, np.ones((40, 4)), verbose=0)
+    model.save(path)
+    loaded = load_model(path)
+    with pytest.warns(UserWarning, match="the state of another optimizer"):
+        loaded.compile(SGD(0.01, momentum=0.9), gap)
+    assert int(loaded.optimizer.iterations) == 0
+    loaded = load_model(path)
+    with pytest.warns(UserWarning, match=r"rate of 0\.01; the one given to compile holds, 0\.02"):
+        loaded.compile(Adam(0.02), gap)
+    assert int(loaded.optimizer.iterations) == 2
+    load_model(path, compile=False).compile("sgd", gap)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chainrule import ops, optimizers
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, GraphError
 from chainrule.graph import Variable
 from chainrule.layers import Dense, Input
 from chainrule.models import Sequential, load_model
@@ -356,6 +356,42 @@ def test_a_schedule_of_ones_own():
     assert isinstance(schedules.deserialize(described, {"Root": Root}), Root)
     with pytest.raises(NotImplementedError, match=r"define rate\(step\)"):
         schedules.LearningRateSchedule()(1)
+
+
+class Stepwise(schedules.LearningRateSchedule):
+    def rate(self, step):
+        return 0.01 if step < 3 else 0.0
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda step: 0.01 if step < 3 else 0.0,
+        lambda step: 0.1 * math.exp(-float(step)),
+        lambda step: min(0.01, step * 0.001),
+        lambda step: 0.1 / (1 + int(step)),
+        Stepwise(),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"gradient_accumulation_steps": 2}])
+def test_a_schedule_that_would_be_frozen_at_its_first_rate_is_refused(schedule, options):
+    model = network(SGD(schedule, **options))
+    before = model.get_weights()
+    with pytest.raises(GraphError, match=r"ops\.where"):
+        model.fit(X, Y, verbose=0)
+    with pytest.raises(GraphError, match="LearningRateScheduler"):
+        w = Variable([0.0], dtype="float64")
+        SGD(schedule, **options).apply_gradients([(np.ones(1), w)])
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_choice_in_ops_follows_the_step():
+    w = Variable([0.0], dtype="float64")
+    optimizer = SGD(lambda step: ops.where(step < 3, 0.01, 0.0))
+    for _ in range(5):
+        optimizer.apply_gradients([(np.ones(1), w)])
+    np.testing.assert_allclose(w.numpy(), -0.03, 1e-6)
 
 
 @pytest.mark.parametrize(

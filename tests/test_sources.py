@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import os
@@ -17,15 +18,16 @@ import chainrule
 from chainrule import callbacks as cb
 from chainrule import data
 from chainrule.data.batches import Batches, permutation
-from chainrule.data.blocks import Blocks
+from chainrule.data.blocks import Blocks, Part
 from chainrule.data.mapped import Mapped, Pages
-from chainrule.data.order import Visit, window_rows
+from chainrule.data.order import Visit, rows_from, window_rows
 from chainrule.data.prefetch import Ahead
 from chainrule.data.source import Arrays, Endless, First
 from chainrule.errors import ArgumentError, ChainruleError, DataError, FileError
 from chainrule.layers import Dense, Dropout, Input
 from chainrule.models import Model, Sequential
 from chainrule.utils import set_random_seed
+from peers import peer
 
 RANDOM = np.random.default_rng(8)
 N = 203
@@ -148,6 +150,22 @@ def both(tmp_path, monkeypatch, window=2000):
     for sizes in ([100, 1, 0, 200, 32], [333], [3] * 111):
         for part in (7, 1000):
             yield blocks(sizes, window, part)
+
+
+@pytest.mark.parametrize("most", [1, 5, 100, 333, 400])
+@pytest.mark.parametrize("part", [7, 1000])
+def test_rows_are_drawn_from_all_blocks(part, most):
+    for sizes in ([100, 1, 0, 200, 32], [333], [3] * 111):
+        source = blocks(sizes, 2000, part)
+        assert np.array_equal(source.spread(most).x[:, 0], rows_from(333, most))
+        some = Blocks(Part(Numbers(sizes, part), 40, 290), source.sample, source._made, 2000)
+        assert np.array_equal(some.spread(most).x[:, 0], 40 + rows_from(250, most))
+
+
+def test_blocks_without_rows_that_are_asked_for_are_not_read():
+    source = blocks([3] * 111, 2000)
+    source.spread(5)
+    assert source._reader.opened == 5
 
 
 @pytest.mark.parametrize("size", [1, 8, 50, 333])
@@ -465,6 +483,23 @@ def test_maps_with_validation_split_weights_and_classes(tmp_path):
     assert same(expected, trained(data.Windowed(x, Y, W, window_mb=TINY), **options))
     given = opened(tmp_path, "npz", window_mb=TINY)
     assert same(expected, trained(given, **options))
+
+
+@pytest.mark.parametrize("kind", ["arrays", "windows", "npz", "parquet"])
+def test_class_weights_are_not_of_the_share_held_out(tmp_path, kind):
+    if kind == "arrays":
+        given = X, Y, W
+    elif kind == "windows":
+        given = (data.Windowed(mapped(tmp_path, "x.npy", X), Y, W, window_mb=TINY),)
+    else:
+        given = (opened(tmp_path, kind, window_mb=TINY),)
+    names = ("x", "y", "sample_weight")
+    options = {"validation_split": 0.3, "class_weight": {0: 9.0, 1: 3.0}, "verbose": 0}
+    model = network()
+    found = model.fit(**dict(zip(names, given, strict=False)), **options).history["val_loss"]
+    cut = int(N * 0.7)
+    expected = model.evaluate(X[cut:], Y[cut:], sample_weight=W[cut:], verbose=0)[0]
+    assert np.isclose(found[0], expected, rtol=1e-5)
 
 
 def test_several_inputs_and_outputs(tmp_path):
@@ -786,6 +821,70 @@ print(len(model.fit(Data(), epochs=2, verbose=0).epoch))
     if "No module named" in run.stderr:
         pytest.skip("Keras is not installed")
     assert run.stdout.strip() == "2", run.stderr
+
+
+def told(kind, batches):
+    """A class that gives batches as Keras's `PyDataset`, and an object of it with its notes."""
+
+    class Data(kind):
+        def __init__(self):
+            super().__init__()
+            self.notes = []
+
+        @property
+        def num_batches(self):
+            return batches
+
+        def __getitem__(self, i):
+            self.notes.append(i)
+            return X[:8] * self.notes.count("begin"), Y[:8]
+
+        def on_epoch_begin(self):
+            self.notes.append("begin")
+
+        def on_epoch_end(self):
+            self.notes.append("end")
+
+    return Data()
+
+
+@pytest.mark.parametrize(("batches", "steps"), [(3, None), (None, 2)])
+def test_datasets_are_told_of_epochs_as_by_keras(batches, steps):
+    keras = peer("keras")
+    options = {"epochs": 3, "steps_per_epoch": steps, "shuffle": False, "verbose": 0}
+    theirs = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
+    theirs.compile("sgd", "sparse_categorical_crossentropy")
+    expected = told(keras.utils.PyDataset, batches)
+    theirs.fit(expected, **options)
+    found = told(keras.utils.PyDataset, batches)
+    network().fit(found, **options)
+    assert expected.notes[:3] == ["begin", 0, "end"], "a look at the first, to build for it"
+    if batches:
+        assert found.notes.pop(1) == 0, "a look too, but the epoch has begun"
+    assert found.notes == expected.notes[3:]
+
+
+def test_a_share_of_a_dataset_is_told_of_epochs():
+    held = told(object, 3)
+    network().fit(X, Y, validation_data=held, validation_steps=2, epochs=2, verbose=0)
+    assert held.notes == ["begin", 0, 0, 1, "end", "begin", 0, 1]
+
+
+def test_a_dataset_that_changes_with_epochs_goes_on_where_it_was(tmp_path):
+    alone = network()
+    alone.fit(told(object, 3), epochs=4, verbose=0)
+    for batches in (4, 3, None):
+
+        def stop(batch, logs, left=[batches]):  # noqa: B006
+            left[0] = None if left[0] is None else left[0] - 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+
+        model = network()
+        hooks = [cb.LambdaCallback(on_train_batch_end=stop), cb.BackupAndRestore(tmp_path, 1)]
+        with contextlib.suppress(KeyboardInterrupt):
+            model.fit(told(object, 3), epochs=4, verbose=0, callbacks=hooks)
+    assert same(alone.get_weights(), model.get_weights())
 
 
 def broken(at):

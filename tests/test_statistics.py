@@ -319,7 +319,7 @@ def test_steps_that_cannot_be_measured() -> None:
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, "often"])
 def test_bad_rates_are_told(every: Any) -> None:
-    with pytest.raises(ArgumentError, match="statistics is"):
+    with pytest.raises(ArgumentError, match="every is"):
         LayerStatistics(every)
 
 

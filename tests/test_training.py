@@ -8,10 +8,11 @@ from chainrule.callbacks import Callback, CallbackList, EarlyStopping, LambdaCal
 from chainrule.data.batches import collect, permutation, split, with_class_weight
 from chainrule.errors import ArgumentError, DataError, NotBuiltError
 from chainrule.layers import Dense, Dropout, Input
-from chainrule.models import Sequential
+from chainrule.models import Model, Sequential
 from chainrule.optimizers import SGD, Adam
 from chainrule.training.progress import Progress, duration
 from chainrule.utils import set_random_seed, to_categorical
+from peers import peer
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((70, 4)).astype("float32")
@@ -181,11 +182,33 @@ def test_weights_of_samples_and_classes():
         assert np.array_equal(a, b)
 
 
+def test_class_weights_are_not_of_the_share_held_out_as_in_keras():
+    keras = peer("keras")
+    model = network(SGD(0.1))
+    theirs = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, activation="tanh"),
+                               keras.layers.Dense(3, activation="softmax")])  # fmt: skip
+    theirs.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    theirs.set_weights(model.get_weights())
+    options = {"class_weight": {0: 9.0, 2: 0.5}, "validation_split": 0.3, "verbose": 0}
+    found = model.fit(X, Y, shuffle=False, **options).history
+    expected = theirs.fit(X, Y, shuffle=False, **options).history
+    assert np.isclose(found["loss"], expected["loss"], rtol=1e-5).all()
+    assert np.isclose(found["val_loss"], expected["val_loss"], rtol=1e-5).all()
+
+
 def test_class_weights_of_one_hot_labels():
     numbers = with_class_weight(collect(X, Y, source="fit"), {1: 3.0})
     one_hot = with_class_weight(collect(X, to_categorical(Y), source="fit"), {1: 3.0})
     assert np.array_equal(numbers.weights, one_hot.weights)
     assert np.array_equal(numbers.weights, np.where(Y == 1, 3, 1))
+
+
+def test_class_weights_of_numbers_of_any_size():
+    labels = np.array([5, 10**12, 0, 3, 10**15])
+    found = with_class_weight(collect(X[:5], labels, source="fit"), {10**12: 2.0, 5: 3.0, 7: 9.0})
+    assert found.weights.tolist() == [3.0, 2.0, 1.0, 1.0, 1.0]
+    with pytest.raises(ArgumentError, match="class numbers"):
+        with_class_weight(collect(X[:5], labels, source="fit"), {10**30: 2.0})
 
 
 def test_weighted_metrics():
@@ -196,6 +219,34 @@ def test_weighted_metrics():
     weights = np.where(right, 3.0, 1.0)
     expected = (weights * right).sum() / weights.sum()
     assert np.isclose(model.evaluate(X, Y, sample_weight=weights, verbose=0)[1], expected)
+
+
+def test_the_same_metric_with_weights_and_without_is_named_as_in_keras():
+    keras = peer("keras")
+
+    def told(layer, entry, kind, outputs):
+        start = entry((4,))
+        made = kind(start, [layer(1, name=name)(start) for name in outputs])
+        many = len(outputs) > 1
+        asked = {name: ["mae"] for name in outputs} if many else ["mae"]
+        twice = {name: ["mae", "mse", "mae"] for name in outputs} if many else ["mae", "mse", "mae"]
+        made.compile("sgd", "mse", metrics=asked, weighted_metrics=twice)
+        y = np.ones((len(X), 1), "float32")
+        return set(made.fit(X, [y] * len(outputs), verbose=0).history)
+
+    for outputs in (["a"], ["a", "b"]):
+        found = told(Dense, Input, Model, outputs)
+        assert found == told(keras.layers.Dense, keras.Input, keras.Model, outputs)
+
+
+def test_metrics_begin_anew():
+    model = network()
+    model.reset_metrics()
+    model.evaluate(X, Y, verbose=0)
+    assert model.metrics[0].result() > 0
+    model.reset_metrics()
+    assert model.metrics[0].result() == 0
+    Sequential([Dense(1)]).reset_metrics()
 
 
 def test_what_calls_return():

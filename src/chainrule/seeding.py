@@ -3,6 +3,8 @@
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 _WORD = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -12,6 +14,7 @@ _DEFAULT = 2
 
 def set_seed(seed: int) -> None:
     """From here on ``next_seed`` gives the sequence that belongs to ``seed`` (any integer)."""
+    _inner.set(None)
     _begin(seed & _WORD, chosen=True)
 
 
@@ -23,7 +26,22 @@ def seed() -> int:
 def next_seed() -> int:
     """63 bits for one consumer: a function of the seed and of how many came before."""
     # `next` on a counter cannot be interrupted by another thread: no lock, so none to hang a fork.
-    return _mixed(_base + next(_counter) * _GOLDEN) >> 1
+    base, counter = _inner.get() or (_base, _counter)
+    return _mixed(base + next(counter) * _GOLDEN) >> 1
+
+
+@contextmanager
+def within(*words: int) -> Iterator[None]:
+    """Inside, ``next_seed`` gives the sequence that belongs to these integers, whatever was drawn
+    before; unless a seed is set there."""
+    base = 0
+    for word in words:
+        base = _mixed(base + word + _GOLDEN)
+    token = _inner.set((base, itertools.count(1)))
+    try:
+        yield
+    finally:
+        _inner.reset(token)
 
 
 def _begin(seed: int, *, chosen: bool) -> None:
@@ -52,6 +70,7 @@ _seed: int
 _base: int
 _counter: Iterator[int]
 _chosen = False
+_inner: ContextVar[tuple[int, Iterator[int]] | None] = ContextVar("inner", default=None)
 _begin(_DEFAULT, chosen=False)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)

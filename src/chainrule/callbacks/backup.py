@@ -16,9 +16,15 @@ from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, FileError
 from chainrule.models import container
 from chainrule.training import checkpoint
+from chainrule.training.fingerprint import details, fingerprint, first_rates, rates
 from chainrule.training.loop import Run
 
-_VERSION = "1"
+_VERSION = "2"  # 1 knew less of what a run must share
+_RATE = (
+    "       the rate is part of the backup, as far as it was moved; to move a run under way to\n"
+    "       another, begin as before and set model.optimizer.learning_rate in on_epoch_begin\n"
+    "       of a callback\n"
+)
 
 
 class BackupAndRestore(Callback):
@@ -47,8 +53,9 @@ class BackupAndRestore(Callback):
     ArgumentError
         For an unknown `save_freq`.
     FileError
-        For a backup of another model, optimizer, data or batch size; where all backups are damaged;
-        or when one cannot be written, as on a full disk: those from before stay good.
+        For a backup of another model, optimizer, loss, data or batch size, or that began with
+        another learning rate; where all backups are damaged; or when one cannot be written, as on
+        a full disk: those from before stay good.
 
     Examples
     --------
@@ -67,8 +74,9 @@ class BackupAndRestore(Callback):
     Arguments as Keras 3's callback of this name, which keeps weights and optimizer.
     """
 
-    # What the other callbacks did at the end of an epoch or batch belongs into the backup.
-    last = True
+    # What the other callbacks did at the end of an epoch or batch belongs into the backup, and
+    # they are given their state after they have begun: also those that are last themselves.
+    last = 2
 
     def __init__(
         self,
@@ -83,6 +91,8 @@ class BackupAndRestore(Callback):
         self.delete_checkpoint = delete_checkpoint
         self._every = Every(save_freq)
         self._fingerprint: dict[str, str] = {}
+        self._asked_first: dict[str, str] = {}  # of backups of version 1
+        self._first_rates: list[float] = []
         self._epoch = 0
         self._damaged = False
         self._found: tuple[dict[str, Array], dict[str, Any]] | None = None
@@ -99,11 +109,21 @@ class BackupAndRestore(Callback):
         """Go on from such a state."""
         self._every.seen, self._every.batch = int(state["seen"]), int(state["batch"])
 
+    def set_run(self, run: Run | None) -> None:
+        """Take the run; at its end note whether its rates are those of one that may go on."""
+        if run is None and self.run is not None:
+            trainer = self.run.trainer
+            goes_on = self.current.exists() or self.previous.exists()
+            trainer.left = (self._first_rates, rates(trainer)) if goes_on else None
+        super().set_run(run)
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Go on from the newest backup that is good, if there is one."""
         run = self._running()
         self._every.reset()
-        self._fingerprint = checkpoint.fingerprint(run)
+        self._first_rates = first_rates(run.trainer)
+        self._asked_first = fingerprint(run)
+        self._fingerprint = self._asked_first | details(run)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for path in self.folder.glob(f".{self.current.name}.*"):
@@ -187,19 +207,18 @@ class BackupAndRestore(Callback):
 
     def _checked(self, path: Path, about: Mapping[str, str]) -> dict[str, Any]:
         """Return the words about a run, which must be the one that is under way."""
-        if about.get("content") != "backup" or about.get("version") != _VERSION:
+        version = about.get("version")
+        if about.get("content") != "backup" or version not in ("1", _VERSION):
             raise FileError(f"{str(path)!r} is not a backup that this version can read")
+        mine = self._asked_first if version == "1" else self._fingerprint
         try:
             theirs, words = json.loads(about["fingerprint"]), json.loads(about["run"])
-            changed = [k for k, mine in self._fingerprint.items() if theirs.get(k) != mine]
-        except (KeyError, ValueError, AttributeError, RecursionError) as error:
+            asked = mine if version == "1" else {**mine, **theirs}
+            changed = [k for k in asked if theirs.get(k) != mine.get(k)]
+        except (KeyError, ValueError, AttributeError, TypeError, RecursionError) as error:
             raise FileError(f"{str(path)!r} does not hold the state of a run") from error
         if changed:
-            told = [f"  {k}: {theirs.get(k)} in it, now {self._fingerprint[k]}" for k in changed]
-            raise FileError(
-                f"{str(path)!r} is of another run.\n" + "\n".join(told) + "\n"
-                "  fix: go on with what it was made with, give another backup_dir, or remove it"
-            )
+            raise _other(path, {k: (theirs.get(k), mine.get(k)) for k in changed})
         if not isinstance(words, dict):
             raise FileError(f"{str(path)!r} does not hold the state of a run")
         return words
@@ -210,3 +229,15 @@ class BackupAndRestore(Callback):
                 checkpoint.restore(run, *self._found)
             except FileError as error:
                 raise FileError(f"the backup in {str(self.folder)!r} {error}") from error
+
+
+def _other(path: Path, changed: Mapping[str, tuple[Any, Any]]) -> FileError:
+    """Return the error for a backup of a run with other options than the one under way."""
+    told = "".join(
+        f"  {name}: {'none' if theirs is None else theirs} in it, "
+        f"now {'none' if mine is None else mine}\n"
+        for name, (theirs, mine) in changed.items()
+    )
+    fix = "  fix: go on with what it was made with, give another backup_dir, or remove it\n"
+    moved = _RATE if any("learning rate" in name for name in changed) else ""
+    return FileError(f"{str(path)!r} is of another run.\n{told}{fix}{moved}".rstrip())

@@ -73,12 +73,26 @@ class CSVLogger(Callback):
         self._columns = [str(name) for name in state["columns"]]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Take in what the file holds, where it is to be added to; nothing is written yet."""
+        """Take in what the file holds, where it is to be added to; nothing is written yet.
+
+        A file that could not be written is told of now.
+        """
+        self._try()
         self._position, self._columns = 0, []
         if self.append and self.filename.exists():
             text = self._read()
             self._position = len(text)
             self._columns = self._names(text)
+
+    def _try(self) -> None:
+        new = not self.filename.exists()
+        try:
+            with open(self.filename, "ab"):
+                pass
+            if new:
+                self.filename.unlink(missing_ok=True)
+        except OSError as error:
+            raise FileError(f"cannot write {str(self.filename)!r}: {error}") from error
 
     def _read(self) -> bytes:
         try:

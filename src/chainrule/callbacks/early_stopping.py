@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chainrule.callbacks.arguments import epochs, number
 from chainrule.callbacks.base import Logs
 from chainrule.callbacks.monitor import Monitor
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError
 
 
 class EarlyStopping(Monitor):
@@ -25,7 +25,7 @@ class EarlyStopping(Monitor):
     verbose : {0, 1}, default 0
         Whether to say when and why.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether lower or higher is better; ``"auto"`` goes by the name.
+        Whether lower or higher is better; ``"auto"`` goes by the metric or its name.
     baseline : float, optional
         A value that must be improved on from the start.
     restore_best_weights : bool, default False
@@ -62,13 +62,11 @@ class EarlyStopping(Monitor):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        if patience < 0:
-            raise ArgumentError(f"patience is {patience}; expected 0 or more epochs")
-        self.patience = patience
+        self.patience = epochs("patience", patience)
         self.verbose = verbose
-        self.baseline = baseline
+        self.baseline = None if baseline is None else number("baseline", baseline)
         self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.start_from_epoch = epochs("start_from_epoch", start_from_epoch)
         self._reset()
 
     def _reset(self) -> None:
@@ -91,6 +89,7 @@ class EarlyStopping(Monitor):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Forget what an earlier run measured."""
+        super().on_train_begin(logs)
         self._reset()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule.callbacks.arguments import number
 from chainrule.callbacks.base import Logs
 from chainrule.callbacks.monitor import Monitor
 
@@ -16,7 +17,7 @@ class Goal(Monitor):
     value : float
         Where to stop.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether lower or higher is better; ``"auto"`` goes by the name.
+        Whether lower or higher is better; ``"auto"`` goes by the metric or its name.
     verbose : {0, 1}, default 0
         Whether to say when.
 
@@ -34,7 +35,7 @@ class Goal(Monitor):
 
     def __init__(self, monitor: str, value: float, mode: str = "auto", verbose: int = 0) -> None:
         super().__init__(monitor, mode)
-        self.value = float(value)
+        self.value = number("value", value)
         self.verbose = verbose
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from chainrule.callbacks.base import Callback, Logs
 from chainrule.errors import ArgumentError
 from chainrule.training.finding import Finding
+from chainrule.training.statistics import checked_every
 
 if TYPE_CHECKING:
     from chainrule.insight.doctor import Doctor
+    from chainrule.training.loop import Run
 
 
 class GradientDoctor(Callback):
@@ -59,12 +61,7 @@ class GradientDoctor(Callback):
     judges_start = True
 
     def __init__(self, statistics: str | int = "auto", verbose: int = 0) -> None:
-        whole = isinstance(statistics, int) and not isinstance(statistics, bool) and statistics > 0
-        if statistics != "auto" and not whole:
-            raise ArgumentError(
-                f"statistics is {statistics!r}; expected 'auto' or a number of steps of at least 1"
-            )
-        self.statistics = statistics
+        self.statistics = checked_every("statistics", statistics)
         self.verbose = verbose
         self.findings: list[Finding] = []
         self._doctor: Doctor | None = None
@@ -78,7 +75,7 @@ class GradientDoctor(Callback):
             raise ArgumentError("GradientDoctor works within fit only: pass it as a callback")
         self.findings = []
         self._doctor = Doctor(self.run)
-        self._tell(self._doctor.before)
+        self._tell(self._doctor.begun)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Keep a copy of the state."""
@@ -107,6 +104,11 @@ class GradientDoctor(Callback):
         """Judge the whole run."""
         if self._doctor is not None:
             self._tell(self._doctor.judge(ending=True))
+
+    def set_run(self, run: Run | None) -> None:
+        """Take the run that begins; let go of its data and copies of weights when it is over."""
+        super().set_run(run)
+        if run is None:
             self._doctor = None
 
     def _tell(self, findings: list[Finding]) -> None:

@@ -27,7 +27,8 @@ class LayerStatistics(Callback):
     Attributes
     ----------
     data : chainrule.training.statistics.Statistics
-        What was measured, with a row for each look; grows while `fit` runs.
+        What was measured, with a row for each look; grows while `fit` runs. Of more than 2,048
+        looks, or 64 MiB of them, every other one of the older half is left out.
 
     Raises
     ------
@@ -53,12 +54,12 @@ class LayerStatistics(Callback):
 
     def __init__(self, every: int | str = "auto") -> None:
         self.data = Statistics(every)
-        self.statistics = every
+        self.statistics = self.data.every
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Begin with nothing."""
-        if self.run is not None and self.run.statistics is not None:
-            self.data = self.run.statistics
+        measured = None if self.run is None else self.run.statistics
+        self.data = Statistics(self.data.every) if measured is None else measured
 
     def get_state(self) -> dict[str, Any]:
         """Return what was measured."""

@@ -41,6 +41,8 @@ class LearningRateScheduler(Callback):
     [0.005, 0.0025, 0.00125]
     """
 
+    adds = ("learning_rate",)
+
     def __init__(
         self, schedule: Callable[[int, float], float] | Callable[[int], float], verbose: int = 0
     ) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from chainrule.callbacks.arguments import number
 from chainrule.callbacks.base import Logs
 from chainrule.callbacks.every import Every
 from chainrule.callbacks.monitor import Monitor
 from chainrule.errors import ArgumentError, FileError
+from chainrule.models import saving
+from chainrule.models.model import Model
 
 
 class ModelCheckpoint(Monitor):
@@ -32,7 +37,7 @@ class ModelCheckpoint(Monitor):
     save_weights_only : bool, default False
         Whether to write with `Model.save_weights` instead of `Model.save`.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether lower or higher is better; ``"auto"`` goes by the name.
+        Whether lower or higher is better; ``"auto"`` goes by the metric or its name.
     save_freq : "epoch" or int, default "epoch"
         When to write: after each epoch, or each time so many batches were trained on.
     initial_value_threshold : float, optional
@@ -86,7 +91,9 @@ class ModelCheckpoint(Monitor):
         self._every = Every(save_freq)
         self._epoch = 0
         threshold = initial_value_threshold
-        self.best = self.worst if threshold is None else float(threshold)
+        self.best = (
+            self.worst if threshold is None else number("initial_value_threshold", threshold)
+        )
 
     def interval(self) -> float:
         """Return the batches left until the next file."""
@@ -102,8 +109,21 @@ class ModelCheckpoint(Monitor):
         self._every.seen, self._every.batch = int(state["seen"]), int(state["batch"])
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Begin to count batches; the best model of an earlier run stays the best."""
+        """Begin to count batches, and refuse what could not be written when the time comes.
+
+        The best model of an earlier run stays the best.
+        """
         self._every.reset()
+        foreseen = self._foreseen() if self._every.epochs else None
+        if foreseen is not None:
+            if self.save_best_only:
+                super().on_train_begin(logs)
+            self._path({"epoch": 1, **foreseen})
+        if math.isinf(self.best):  # none yet; and only the run's metrics may tell what is worst
+            self.best = self.worst
+        if self.run is not None and self.run.epoch < self.run.schedule.epochs:
+            self._check_model()
+            self._make(self._folder())
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Take the number of the epoch."""
@@ -123,13 +143,30 @@ class ModelCheckpoint(Monitor):
         if self.save_best_only and not self._improved(epoch, logs):
             return
         path = self._path({"epoch": epoch + 1, **where, **logs})
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"cannot make the folder {str(path.parent)!r}: {error}") from error
-        alone = self.save_weights_only or path.name.lower().endswith(".weights.h5")
-        (self.model.save_weights if alone else self.model.save)(path)
+        self._make(path.parent)
+        (self.model.save_weights if self._alone() else self.model.save)(path)
         self._say(epoch, f"model written to {path}")
+
+    def _alone(self) -> bool:
+        """Return whether the weights are written, without the layers."""
+        return self.save_weights_only or self.filepath.lower().endswith(".weights.h5")
+
+    def _check_model(self) -> None:
+        """Refuse a model that cannot be written, unless its class has a way of its own."""
+        ours = getattr(self.model.save, "__func__", None) is Model.save
+        if ours and not self._alone():
+            saving.check(self.model, self.filepath)
+
+    def _folder(self) -> Path:
+        """Return the part of the folder's name that is the same for all files."""
+        parts = Path(self.filepath).parent.parts
+        return Path(*itertools.takewhile(lambda part: "{" not in part, parts))
+
+    def _make(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"cannot make the folder {str(folder)!r}: {error}") from error
 
     def _improved(self, epoch: int, logs: Logs) -> bool:
         current = self.current(logs)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 
+from chainrule.callbacks.arguments import number
 from chainrule.callbacks.base import Callback, Logs
 from chainrule.errors import ArgumentError, closest, unknown_name
 
-_FALLING = ("loss", "error", "entropy", "divergence", "perplexity")
-_RISING = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "top_k", "similarity",
-           "sensitivity", "specificity", "correlation", "dice", "kappa")  # fmt: skip
+_FALLING = ("loss", "error", "entropy", "divergence", "perplexity", "hinge", "poisson", "logcosh",
+            "distance", "false_positive", "false_negative", "learning_rate")  # fmt: skip
+_RISING = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "io_u", "top_k",
+           "similarity", "sensitivity", "specificity", "correlation", "dice", "kappa",
+           "true_positive", "true_negative")  # fmt: skip
+# Too short to be looked for within words.
+_SHORT = ("mae", "mse", "rmse", "mape", "msle", "bce", "kld", "nll", "cer", "wer", "skipped")
 
 
 class Monitor(Callback):
@@ -20,14 +25,16 @@ class Monitor(Callback):
     monitor : str
         One of the names in the history, e.g. ``"val_loss"``.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether lower or higher is better; ``"auto"`` goes by the name.
+        Whether lower or higher is better; ``"auto"`` goes by the metric that is reported by this
+        name, or where that does not say (see `Metric.direction`), by the name.
     min_delta : float, default 0
         What counts as an improvement.
 
     Raises
     ------
     ArgumentError
-        For an unknown `mode`, or a `monitor` that the run does not measure.
+        For an unknown `mode`, a `monitor` that the run does not measure, or with ``"auto"`` one of
+        which neither metric nor name tells what is better.
 
     Examples
     --------
@@ -41,8 +48,40 @@ class Monitor(Callback):
         if mode not in ("auto", "min", "max"):
             raise unknown_name("mode", mode, ("auto", "min", "max"))
         self.monitor = monitor
-        self.mode = _direction(monitor) if mode == "auto" else mode
-        self.min_delta = abs(min_delta)
+        self._asked = mode
+        self.min_delta = abs(number("min_delta", min_delta))
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Refuse a number that the run is known not to measure, before any epoch is spent."""
+        foreseen = self._foreseen()
+        if foreseen is not None and type(self).current is Monitor.current:
+            self.current(foreseen)
+
+    def _foreseen(self) -> Logs | None:
+        """Return what the logs of an epoch will hold, where that is known."""
+        return None if self.run is None else self.run.foreseen(self)
+
+    @property
+    def mode(self) -> str:
+        """``"min"`` or ``"max"``: whether lower or higher is better; ``"min"`` where that is not
+        known."""
+        return self._direction() or "min"
+
+    def _direction(self) -> str | None:
+        if self._asked != "auto":
+            return self._asked
+        name = self.monitor.removeprefix("val_")
+        metric = None if self.run is None else self.run.trainer.reported(name)
+        told = getattr(metric, "direction", None)
+        return told if told in ("min", "max") else _direction_of(name)
+
+    def _check_direction(self) -> None:
+        if self._direction() is None:
+            raise ArgumentError(
+                f"{type(self).__name__} monitors {self.monitor!r}, of which neither metric nor "
+                "name tells whether lower or higher is better.\n"
+                "  fix: pass mode='max' or mode='min', or give the metric a `direction`"
+            )
 
     @property
     def worst(self) -> float:
@@ -58,6 +97,7 @@ class Monitor(Callback):
     def current(self, logs: Logs | None) -> float | None:
         """Return the number; ``None`` after an epoch that was not to be validated."""
         if logs is not None and self.monitor in logs:
+            self._check_direction()
             return float(logs[self.monitor])
         if self._not_validated(logs or {}):
             return None
@@ -79,7 +119,11 @@ class Monitor(Callback):
         return text + closest(self.monitor, names)
 
 
-def _direction(monitor: str) -> str:
-    if any(word in monitor for word in _FALLING):
-        return "min"
-    return "max" if any(word in monitor for word in _RISING) else "min"
+def _direction_of(name: str) -> str | None:
+    """Return what a name says is better: its last word that does, since the outputs of a model come
+    before what is measured of them."""
+    found = [(name.rfind(word), "max") for word in _RISING]
+    found += [(name.rfind(word), "min") for word in _FALLING]
+    found += [(f"_{name}_".rfind(f"_{word}_"), "min") for word in _SHORT]
+    at, direction = max(found)
+    return None if at < 0 else direction

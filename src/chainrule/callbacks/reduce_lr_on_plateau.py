@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from chainrule.callbacks.arguments import epochs, number
 from chainrule.callbacks.base import Logs
 from chainrule.callbacks.learning_rate import rate_of
 from chainrule.callbacks.monitor import Monitor
@@ -29,7 +30,7 @@ class ReduceLROnPlateau(Monitor):
     verbose : {0, 1}, default 0
         Whether to say when.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether lower or higher is better; ``"auto"`` goes by the name.
+        Whether lower or higher is better; ``"auto"`` goes by the metric or its name.
     min_delta : float, default 1e-4
         What counts as an improvement.
     cooldown : int, default 0
@@ -53,6 +54,8 @@ class ReduceLROnPlateau(Monitor):
     The rules are those of Keras 3's callback of this name.
     """
 
+    adds = ("learning_rate",)
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -65,17 +68,14 @@ class ReduceLROnPlateau(Monitor):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        if not 0 < factor < 1:
+        if not 0 < number("factor", factor) < 1:
             raise ArgumentError(f"factor is {factor!r}; expected a number between 0 and 1")
-        if patience < 0 or cooldown < 0 or min_lr < 0:
-            raise ArgumentError(
-                f"patience is {patience}, cooldown {cooldown}, min_lr {min_lr}; "
-                "expected numbers of at least 0"
-            )
+        if not number("min_lr", min_lr) >= 0:
+            raise ArgumentError(f"min_lr is {min_lr!r}; expected a rate of at least 0")
         self.factor = factor
-        self.patience = patience
+        self.patience = epochs("patience", patience)
         self.verbose = verbose
-        self.cooldown = cooldown
+        self.cooldown = epochs("cooldown", cooldown)
         self.min_lr = min_lr
         self._reset()
 
@@ -96,6 +96,8 @@ class ReduceLROnPlateau(Monitor):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Forget what an earlier run measured."""
+        if self.monitor in (self._foreseen() or {}):
+            self._check_direction()
         self._reset()
         rate_of(self.model, "ReduceLROnPlateau")
 
@@ -109,6 +111,7 @@ class ReduceLROnPlateau(Monitor):
         if self.cooldown_counter:
             self.cooldown_counter -= 1
             self.wait = 0
+        self._check_direction()
         current = float(logs[self.monitor])
         if self.better(current, self.best):
             self.best, self.wait = current, 0

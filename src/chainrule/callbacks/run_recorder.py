@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -15,11 +16,12 @@ from chainrule.errors import ArgumentError, ChainruleWarning, FileError
 from chainrule.graph import Variable
 from chainrule.insight.control import Control, rate_now
 from chainrule.insight.description import described
-from chainrule.insight.ending import about_model, answers, rates_of
+from chainrule.insight.ending import about_model, answers, rates_of, restored_by
 from chainrule.insight.evaluation import Facts
 from chainrule.insight.looking import LookWriter
 from chainrule.insight.record import process
 from chainrule.insight.record_file import RecordWriter
+from chainrule.training.said import templates_of
 
 if TYPE_CHECKING:
     from chainrule.training.loop import Run
@@ -45,8 +47,8 @@ class RunRecorder(Callback):
         How often to look inside a step: so that it takes 3 % of the time at most, each so many
         steps, or not at all.
     evaluate : bool, default True
-        Whether to predict up to 2,000 samples of the validation at the end, for the confusion
-        matrix and the worst errors.
+        Whether to predict up to 2,000 samples from all over the validation at the end, for the
+        confusion matrix and the worst errors.
     about : mapping, optional
         More to say about the run: ``classes`` (their names), ``settings``, ``command``.
 
@@ -97,9 +99,10 @@ class RunRecorder(Callback):
         self._looks = LookWriter(self.writer)
         self._begun = time.monotonic()
         self._opened = self._resumed = self._over = self._broken = False
+        self._between = False  # two epochs
         self._next_status = self._next_progress = self._next_rate = self._epoch_begun = 0.0
         self._known_rate: float | None = None
-        self._epoch = self._batch = self._steps = 0  # steps: those of the epochs that have ended
+        self._epoch = self._batch = self._steps = 0  # steps: those before the epoch
         self._logs: Logs = {}
         self._findings: list[Any] = []
         self._final: dict[str, Any] = {}
@@ -116,10 +119,11 @@ class RunRecorder(Callback):
 
     def get_state(self) -> dict[str, Any]:
         """Return where the record ended, and when that was."""
+        self._safely(self.writer.write)  # else what was said until now would be cut off
         return {
             "position": self.writer.position,
             "elapsed": self.elapsed,
-            "steps": self._steps,
+            "place": [self._epoch, self._steps, self._batch, self._between],
             "looks": [self._looks.next, self._looks.last],
             "control": self._control.get_state(),
         }
@@ -128,7 +132,7 @@ class RunRecorder(Callback):
         """Go on from there: what was written after it is written again."""
         self.writer.position = int(state["position"])
         self._begun = time.monotonic() - float(state["elapsed"])
-        self._steps = int(state["steps"])
+        self._epoch, self._steps, self._batch, self._between = state["place"]
         self._looks.next, self._looks.last = map(int, state["looks"])
         self._control.set_state(state["control"], self.model)
         self._resumed = True
@@ -140,7 +144,8 @@ class RunRecorder(Callback):
         if run is None and self._opened and not self._over:
             error = sys.exc_info()[1]
             ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            self._safely(self._end, ended, "" if error is None else str(error))
+            with contextlib.suppress(Exception):  # the user is to see what ended the run
+                self._end(ended, "" if error is None else str(error))
         if run is None:
             self._control.end()
         self.run = run
@@ -156,7 +161,10 @@ class RunRecorder(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Say what the run is, before its first epoch."""
-        self._epoch, self._batch, self._epoch_begun = epoch, 0, self.elapsed
+        if self._between:
+            self._steps, self._between = self._step, False
+        self._epoch, self._epoch_begun = epoch, self.elapsed
+        self._batch = 0 if self.run is None else self.run.batch
         if not self._opened and self.run is not None:
             self._open(self.run)
 
@@ -176,7 +184,11 @@ class RunRecorder(Callback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Write what there is to say at the end."""
-        self._safely(self._end, "finished")
+        if self._resumed and self.run is not None and not self._opened and not self.writer.ended():
+            self._open(self.run)  # it was killed after its last epoch
+        self._final |= restored_by(self._others())
+        if self._opened:
+            self._end("finished")
 
     def conclude(self, facts: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> None:
         """Add to what the record says at the end, e.g. what a test has measured.
@@ -192,14 +204,18 @@ class RunRecorder(Callback):
         self._arrays |= arrays or {}
         self._safely(self._write_final)
 
-    def _add(self, found: Facts | None, name: str = "") -> None:
+    def _add(self, name: str, find: Callable[..., Facts | None], *arguments: Any) -> None:
+        found = find(*arguments)
         if found is not None:
             facts, arrays = found
             self._final |= {name: facts} if name else facts
             self._arrays |= arrays
 
     def _safely(self, write: Callable[..., None], *arguments: Any) -> None:
-        """Write; where that is impossible, say so once and go on without."""
+        """Write; where that is impossible, say so once and go on without.
+
+        Whatever else goes wrong costs the record what was to be written, never the run.
+        """
         if not self._opened or self._broken:
             return
         try:
@@ -208,16 +224,25 @@ class RunRecorder(Callback):
             self._broken = True
             told = f"the run goes on, but no longer into its record: {error}"
             warnings.warn(ChainruleWarning(told), stacklevel=2)
+        except Exception as error:
+            _lacking(error)
 
     def _open(self, run: Run) -> None:
         if not self._resumed or not self.writer.exists():
-            self.writer.about(described(run, self.about))
+            self.writer.about(self._described(run))
         self._opened = True
         if self._resumed and run.statistics is not None:
-            run.statistics.step = self._steps + run.batch  # looks count on from before
+            run.statistics.step = self._step  # looks count on from before
         self._begin(run)
         self.writer.write()
         self._status("running")
+
+    def _described(self, run: Run) -> dict[str, Any]:
+        try:
+            return described(run, self.about)
+        except Exception as error:
+            _lacking(error)
+            return {"name": run.trainer.model.name, "clock": time.time(), **self.about}
 
     def _begin(self, run: Run) -> None:
         place = {"epoch": run.epoch, "batch": run.batch}
@@ -234,7 +259,7 @@ class RunRecorder(Callback):
 
     @property
     def _step(self) -> int:
-        """The steps done so far, over all epochs."""
+        """The steps done so far, over all epochs; between two, the first has its batches still."""
         return self._steps + self._batch
 
     def _pass(self) -> None:
@@ -279,7 +304,7 @@ class RunRecorder(Callback):
             self._batch = max(self._batch, 0 if self.run.stopping else given or 0)
         seconds = round(now - self._epoch_begun, 3)
         self.writer.event("epoch", now, **self._place(), seconds=seconds, logs=self._logs)
-        self._steps, self._batch = self._step, 0
+        self._between = True
         if now >= self._next_status:
             self._next_status = now + PACE
             self._look(now)
@@ -306,26 +331,37 @@ class RunRecorder(Callback):
         )
 
     def _end(self, state: str, message: str = "") -> None:
-        """Write the end of the run, which happens once."""
-        self._over, self._next_rate = True, 0.0
-        self._look(self.elapsed, ending=True)
-        self.writer.write()
+        """Write the end of the run, which happens once; what fails leaves the rest."""
+        self._next_rate = 0.0
         self._final |= {"state": state, "seconds": round(self.elapsed, 3)}
         self._final |= {"message": message} if message else {}
+        self._safely(self._look, self.elapsed, True)
+        self._safely(self.writer.write)
         if state != "failed" and self.run is not None:
-            self._add(about_model(self.run, self.elapsed))
-            if self._control.factor == 1.0:
-                self._final |= rates_of(self.run, self._step)
-            if self.evaluate and state == "finished":
-                self._add(answers(self.run, self.about.get("classes")), "evaluation")
-        self._write_final()
-        self._status(state)
+            self._measure(self.run, state)
+        self._safely(self._write_final)
+        self._safely(self._status, state)
+        self._over = True
+
+    def _measure(self, run: Run, state: str) -> None:
+        """Add what there is to say about the model."""
+        self._safely(self._add, "", about_model, run, self.elapsed)
+        if self._control.factor == 1.0:
+            self._safely(self._add, "", rates_of, run, self._step)
+        if self.evaluate and state == "finished":
+            self._safely(self._add, "evaluation", answers, run, self.about.get("classes"))
 
     def _write_final(self) -> None:
         self.writer.final(self._final, self._arrays)
 
 
+def _lacking(error: Exception) -> None:
+    told = f"the run goes on, but its record lacks something: {type(error).__name__}: {error}"
+    warnings.warn(ChainruleWarning(told), stacklevel=3)
+
+
 def as_data(finding: Any) -> dict[str, Any]:
     """Return a finding of a doctor as plain data."""
     names = ("kind", "layer", "step", "evidence", "cause", "remedy", "change", "numbers")
-    return {name: getattr(finding, name, None) for name in names}
+    words = {name: getattr(finding, name, None) for name in names}
+    return words | templates_of(words)

@@ -38,17 +38,22 @@ class Pair:
 
 @dataclass(frozen=True)
 class Error:
-    """A sample that was taken for another class, and how sure the model was of that."""
+    """A sample that was taken for another class, and how sure the model was of that.
+
+    `row` is its place in the part, `number` its row in the data.
+    """
 
     row: int
     true: str
     predicted: str
     confidence: float
     file: str | None = None
+    number: int | None = None
 
     def told(self) -> dict[str, Any]:
         """Return it as plain data; the image by its file, or its row."""
-        place = {"row": self.row} if self.file is None else {"file": self.file}
+        number = self.row if self.number is None else self.number
+        place = {"row": number} if self.file is None else {"file": self.file}
         words = {"class": self.true, "predicted": self.predicted}
         return {**place, **words, "confidence": round(self.confidence, 4)}
 
@@ -64,6 +69,7 @@ class Mistakes:
     outputs: Array
     files: list[str] | None = None
     broken: Mapping[str, str] = field(default_factory=dict)
+    rows: Array | None = None
 
     @classmethod
     def of(cls, part: str, problem: Problem, rows: Part, outputs: Array) -> Mistakes | None:
@@ -72,7 +78,7 @@ class Mistakes:
         if found is None or problem.target.task != "classification":
             return None
         labels, broken = problem.target.labels, found.broken
-        return cls(part, labels, rows.raw, rows.y, outputs, rows.files, broken)
+        return cls(part, labels, rows.raw, rows.y, outputs, rows.files, broken, rows.rows)
 
     @property
     def noun(self) -> str:
@@ -121,7 +127,8 @@ class Mistakes:
         true, predicted = int(self.y[row]), int(self.predicted[row])
         confidence = float(self.outputs[row, predicted])
         file = None if self.files is None else self.files[row]
-        return Error(row, self.labels[true], self.labels[predicted], confidence, file)
+        number = None if self.rows is None else int(self.rows[row])
+        return Error(row, self.labels[true], self.labels[predicted], confidence, file, number)
 
     def image(self, error: Error) -> Array:
         """Return the image of an error, as the network was shown it; of a sound what the frames

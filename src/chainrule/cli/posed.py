@@ -24,13 +24,15 @@ FEWEST_ROWS = 10
 class Part:
     """Rows for one purpose: as a finished model takes them, as the network inside does, targets.
 
-    `files` are the paths of samples that are images or sounds in files.
+    `files` are the paths of samples that are images or sounds in files, `rows` the numbers that
+    others have in the data; by default they are all there is, in its order.
     """
 
     raw: Samples
     x: Samples
     y: Array
     files: list[str] | None = None
+    rows: Array | None = None
 
 
 @dataclass(frozen=True)

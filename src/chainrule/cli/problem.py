@@ -75,7 +75,8 @@ def _text_problem(source: TableSource, settings: Settings) -> Problem:
     name = str(settings.target)
     target = choose_target(name, table[name], settings.task)
     how = f"{source.name}: {row_count(source.table):,} rows, {source.how}"
-    return text_table_problem(source.name, table, settings, target, [how, *notes])
+    numbers = np.flatnonzero(has_target(source.table[name]))
+    return text_table_problem(source.name, table, numbers, settings, target, [how, *notes])
 
 
 def target_column(table: Table, target: str | None) -> Array:
@@ -113,11 +114,12 @@ def _table_problem(source: TableSource, settings: Settings) -> Problem:
     except DataError as error:
         raise DataError(f"{error}; {hint}" if hint else str(error)) from None
     host = TablePreprocessing(features.columns)
+    numbers = np.flatnonzero(has_target(source.table[target.name]))
     needed = {column.name: table[column.name] for column in features.columns}
 
     def part(rows: Array) -> Part:
         chosen = take_rows(needed, rows)
-        return Part(as_records(chosen), host(chosen), y[rows])
+        return Part(as_records(chosen), host(chosen), y[rows], rows=numbers[rows])
 
     how = f"{source.name}: {row_count(source.table):,} rows, {source.how}"
     return Problem(
@@ -173,8 +175,10 @@ def _array_problem(source: ArraySource, settings: Settings) -> Problem:
     return Problem(
         name=source.name,
         target=target.fitted(y[fit]),
-        training=Part(x_fit, x_fit, y[fit]),
-        validation=_array_part(source.x[held_out], y[held_out]) if len(held_out) else None,
+        training=_array_part(x_fit, y[fit], fit),
+        validation=_array_part(source.x[held_out], y[held_out], held_out)
+        if len(held_out)
+        else None,
         test=test_part(source, target),
         host=None,
         inputs=inputs,
@@ -210,8 +214,8 @@ def _first_layers(
     return None, _input_layers(x), []
 
 
-def _array_part(x: Array, y: Array) -> Part:
-    return Part(x, x, y)
+def _array_part(x: Array, y: Array, rows: Array | None = None) -> Part:
+    return Part(x, x, y, rows=rows)
 
 
 def test_part(source: ArraySource, target: Target) -> Part | None:

@@ -35,7 +35,7 @@ def conclude(record: RunRecorder, what: str, problem: Problem, part: Part, outpu
     noun = next((name for name, found in nouns.items() if found is not None), "row")
     labels = problem.target.labels or None
     shown = _shown(what, problem, part, outputs)
-    found = evaluated(part.y, outputs, what, labels, shown, noun, part.files)
+    found = evaluated(part.y, outputs, what, labels, shown, noun, part.files, part.rows)
     if found is not None:
         facts, arrays = found
         record.conclude({"evaluation": facts}, arrays)

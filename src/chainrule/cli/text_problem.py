@@ -74,9 +74,15 @@ def _words(values: list[Any]) -> float:
 
 
 def text_table_problem(
-    source: str, table: Table, settings: Settings, target: Target, notes: list[str]
+    source: str,
+    table: Table,
+    numbers: Array,
+    settings: Settings,
+    target: Target,
+    notes: list[str],
 ) -> Problem:
-    """Return the problem of predicting one column of a table from the texts of another."""
+    """Return the problem of predicting one column of a table, whose rows have these numbers in the
+    data, from the texts of another."""
     name = str(settings.text)
     if name == settings.target:
         raise ArgumentError(f"--text and --target are the same column {name!r}")
@@ -85,7 +91,7 @@ def text_table_problem(
     if empty:
         notes = [*notes, f"left out {empty} rows whose {name!r} is empty"]
     y = target.encode(take_rows(table, there)[target.name])
-    return _problem(source, name, texts[there], y, target, settings, notes)
+    return _problem(source, name, texts[there], y, numbers[there], target, settings, notes)
 
 
 def text_array_problem(source: ArraySource, settings: Settings, target: Target) -> Problem:
@@ -93,7 +99,8 @@ def text_array_problem(source: ArraySource, settings: Settings, target: Target) 
     y = target.encode(as_column(source.y))
     note = f"{source.name}: {len(y):,} texts"
     x = source.x.astype(object)
-    problem = _problem(source.name, "text", x, y, target, settings, [note])
+    numbers = np.arange(len(y))
+    problem = _problem(source.name, "text", x, y, numbers, target, settings, [note])
     if source.x_test is None or source.y_test is None or problem.host is None:
         return problem
     held = source.x_test.astype(object)
@@ -106,6 +113,7 @@ def _problem(
     column: str,
     texts: Array,
     y: Array,
+    numbers: Array,
     target: Target,
     settings: Settings,
     notes: list[str],
@@ -119,7 +127,7 @@ def _problem(
     host, found = _vectorization(texts[fit], kind)
 
     def part(rows: Array) -> Part:
-        return Part(texts[rows], host(texts[rows]), y[rows])
+        return Part(texts[rows], host(texts[rows]), y[rows], rows=numbers[rows])
 
     return Problem(
         name=name,

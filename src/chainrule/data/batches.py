@@ -171,10 +171,9 @@ def with_class_weight(batches: Batches, class_weight: Mapping[int, float] | None
             "class_weight is for models with one output; for several, give sample_weight by output"
         )
     labels = _labels(batches)
-    table = np.ones(max(labels.max(initial=0), *_keys(class_weight), 0) + 1, np.float32)
-    for k, weight in class_weight.items():
-        table[operator.index(k)] = weight
-    weights: Array = table[labels]
+    classes, factors = _factors(class_weight)
+    place = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
+    weights: Array = np.where(classes[place] == labels, factors[place], np.float32(1))
     if batches.weights is not None:
         weights = _by_rows(weights, batches.weights).astype(np.float32)
     return replace(batches, weights=weights)
@@ -189,18 +188,19 @@ def _by_rows(one: Array, other: Array) -> Array:
     return product
 
 
-def _keys(class_weight: Mapping[int, float]) -> list[int]:
+def _factors(class_weight: Mapping[int, float]) -> tuple[Order, Array]:
+    """Return the class numbers in order, and the weight of each."""
     try:
-        keys = [operator.index(k) for k in class_weight]
-        numbers = [float(w) for w in class_weight.values()]
+        pairs = sorted((operator.index(k), float(w)) for k, w in class_weight.items())
     except (TypeError, ValueError, AttributeError):
-        keys, numbers = [], []
-    if not keys or min(keys) < 0 or not all(0 <= n < np.inf for n in numbers):
+        pairs = []
+    if not pairs or not all(0 <= k < 1 << 63 and 0 <= w < np.inf for k, w in pairs):
         raise ArgumentError(
             "class_weight must map class numbers (0, 1, ...) to weights of at least 0, "
             f"e.g. {{0: 1.0, 1: 5.0}}; it is {class_weight!r}"
         )
-    return keys
+    classes, factors = zip(*pairs, strict=True)
+    return np.array(classes, np.int64), np.array(factors, np.float32)
 
 
 def _labels(batches: Batches) -> npt.NDArray[np.int64]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chainrule.data.batches import Batches, Order
-from chainrule.data.order import Piece, Visit, window_rows
+from chainrule.data.order import Piece, Visit, rows_from, window_rows
 from chainrule.data.source import Arrays, Window, Windows
 from chainrule.dtypes import Array
 from chainrule.errors import DataError
@@ -19,6 +19,7 @@ Rows = Mapping[str, Array]
 
 _SLOTS = 2
 _SAMPLE = 64  # rows from which a program is planned
+_READ = 2**30  # bytes of data that are gone through for a few rows from all over it
 
 
 class Reader(Protocol):
@@ -136,6 +137,15 @@ class Blocks:
         """Return the number of batches."""
         return -(-self._total // size)
 
+    def spread(self, most: int) -> Batches | None:
+        """Return rows drawn from all blocks; ``None`` where to read these would take long."""
+        if self._total * self._row > _READ:
+            return None
+        rows = rows_from(self._total, most)
+        places = _Places(len(rows))
+        made = self._made(places.picked(self._reader, rows))
+        return replace(made, rows=self._total, where=lambda row: self._reader.place(int(rows[row])))
+
     def about(self) -> dict[str, str]:
         """Return what the reader says and the size of a window."""
         return {
@@ -183,13 +193,33 @@ class _Places:
             for part in cursor.read(piece):
                 end = at + _length(part)
                 where = slice(at, end) if goes is None else goes[at:end]
-                for name, array in part.items():
-                    place = self._place(name, array)
-                    if array.shape[1:] != place.shape[1:] or array.dtype != place.dtype:
-                        raise DataError(_unlike(name, array, place, cursor.reader.where(piece[0])))
-                    place[where] = array
+                self._put(part, where, cursor.reader, piece[0])
                 at = end
         return {name: array[:n] for name, array in self._arrays.items()}
+
+    def picked(self, reader: Reader, rows: Order) -> Rows:
+        """Return the rows of these numbers, which rise; blocks without any are not read."""
+        ends = np.cumsum(reader.sizes)
+        done = 0
+        for block in np.unique(np.searchsorted(ends, rows, side="right")).tolist():
+            start = int(ends[block] - reader.sizes[block])
+            at = int(rows[done])
+            for part in reader.rows(block, at - start):
+                end = int(np.searchsorted(rows, at + _length(part)))
+                taken = rows[done:end] - at
+                some = {name: array[taken] for name, array in part.items()}
+                self._put(some, slice(done, end), reader, block)
+                at, done = at + _length(part), end
+                if done == len(rows) or rows[done] >= ends[block]:
+                    break
+        return self._arrays
+
+    def _put(self, rows: Rows, where: slice | Order, reader: Reader, block: int) -> None:
+        for name, array in rows.items():
+            place = self._place(name, array)
+            if array.shape[1:] != place.shape[1:] or array.dtype != place.dtype:
+                raise DataError(_unlike(name, array, place, reader.where(block)))
+            place[where] = array
 
     def _place(self, name: str, like: Array) -> Array:
         if name not in self._arrays:

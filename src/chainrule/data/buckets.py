@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.data.arrays import as_numbers
 from chainrule.data.batches import Batches, Order, cut_at, permutation
+from chainrule.data.order import rows_from
 from chainrule.data.ragged import Ragged, best_boundaries, is_sequence
 from chainrule.data.source import Window, Windows
 from chainrule.dtypes import Array
@@ -285,6 +286,12 @@ class BucketSource:
     def about(self) -> dict[str, str]:
         """Return what a resumed run must share."""
         return self._buckets.about()
+
+    def spread(self, most: int) -> Batches | None:
+        """Return sequences of all lengths, padded to one."""
+        buckets = self._buckets
+        rows = rows_from(len(buckets), most)
+        return self._batches(_Batch(rows, buckets.boundaries[buckets._bucket[rows].max()]))
 
     def order(self, size: int) -> Order:
         """Return the number of the sequence that each row of an unshuffled pass is."""

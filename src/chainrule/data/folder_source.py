@@ -135,6 +135,10 @@ class Streamed:
         """Return the number of batches."""
         return -(-len(self._content) // size)
 
+    def spread(self, most: int) -> Batches | None:
+        """Return the sample, which is of files from all over the folder."""
+        return self.sample
+
     def about(self) -> dict[str, str]:
         """Return what the folder says."""
         return dict(self._content.about)

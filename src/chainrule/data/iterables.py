@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import operator
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -39,9 +40,22 @@ def _is_plain(x: Any) -> bool:
 
 def is_sequence(x: Any) -> bool:
     """Return whether `x` gives batches by number, as Keras's ``PyDataset`` and ``Sequence``."""
-    if is_array_like(x):
-        return False
-    return hasattr(type(x), "__getitem__") and hasattr(type(x), "__len__")
+    return not is_array_like(x) and hasattr(type(x), "__getitem__") and _count(x) is not None
+
+
+def _count(x: Any) -> int | None:
+    """Return the number of batches that something gives by number; ``None`` where it has no end."""
+    if hasattr(type(x), "num_batches"):
+        with contextlib.suppress(NotImplementedError, TypeError):  # or it is no number
+            return operator.index(x.num_batches)
+    return len(x) if hasattr(type(x), "__len__") else None
+
+
+def _tell(x: Any, hook: str) -> None:
+    """Call the method of this name of a dataset, if it has one."""
+    call = getattr(x, hook, None)
+    if call is not None and hasattr(type(x), "__getitem__"):
+        call()
 
 
 def is_iterable(x: Any) -> bool:
@@ -96,6 +110,10 @@ class _Drawn:
         self._collect, self._copies = collect, copies
         self.passes = 0
 
+    def spread(self, most: int) -> Batches | None:
+        """Return nothing: batches are drawn when their turn comes, and by then only."""
+        return None
+
     def _window(self, batch: Any, number: int) -> Window:
         x, y, weights = unpacked(batch)
         batches = self._collect(x, y, weights)
@@ -107,14 +125,19 @@ class _Drawn:
 
 
 class Sequenced(_Drawn):
-    """An object that gives batches by number, in another order each epoch if shuffled."""
+    """An object that gives batches by number, in another order each epoch if shuffled.
+
+    It is told of the beginning of an epoch before the first of its batches is asked for, be it only
+    to look at, and of the end after the last.
+    """
 
     def __init__(self, given: Any, collect: Collect) -> None:
         super().__init__(collect, copies=True)
         self._given = given
-        self._ended = 0  # how often the object was told of the end of an epoch
-        if not len(given):
+        self._begun = self._ended = 0  # how often the object was told so
+        if not _count(given):
             raise DataError(f"the {type(given).__name__} has no batches")
+        self._begin()
         self.sample = self._window(given[0], 0).batches
 
     def batch(self, size: int) -> int:
@@ -123,27 +146,32 @@ class Sequenced(_Drawn):
 
     def steps(self, size: int) -> int:
         """Return the number of batches."""
-        return len(self._given)
+        return _count(self._given) or 0
 
     def about(self) -> dict[str, str]:
         """Return the kind of object and the number of batches."""
-        return {"kind of data": type(self._given).__name__, "batches": str(len(self._given))}
+        return {"kind of data": type(self._given).__name__, "batches": str(_count(self._given))}
 
     def windows(self, seed: int, epoch: int, size: int, skip: int, shuffle: bool) -> Windows:
         """Yield the batches of an epoch from number `skip` on; then tell the object of its end."""
         while self._ended < self.passes:
+            self._begin()
             self._end()
-        count = len(self._given)
+        self._begin()
+        count = self.steps(size)
         order = permutation(seed, epoch, count) if shuffle else np.arange(count)
         for number in order[skip:].tolist():
             yield self._window(self._given[number], number)
         self._end()
 
+    def _begin(self) -> None:
+        if self._begun == self._ended:
+            self._begun += 1
+            _tell(self._given, "on_epoch_begin")
+
     def _end(self) -> None:
         self._ended += 1
-        ended = getattr(self._given, "on_epoch_end", None)
-        if ended is not None:
-            ended()
+        _tell(self._given, "on_epoch_end")
 
 
 class Iterated(_Drawn):
@@ -162,6 +190,7 @@ class Iterated(_Drawn):
         self._flows = steps is not None and (self._once or not anew)
         self._count: int | None = None
         self._pass = 0  # that is drawn next
+        _tell(given, "on_epoch_begin")
         self._stream = self._begin(0)
         first = next(self._stream, _NOTHING)
         if first is _NOTHING:
@@ -205,6 +234,8 @@ class Iterated(_Drawn):
 
     def _drawn(self) -> Iterator[Any]:
         """Yield what one epoch draws."""
+        if self._pass:
+            _tell(self._given, "on_epoch_begin")
         if not self._flows and not self._begun:
             self._stream = self._begin(self._pass)
         self._begun = False
@@ -216,6 +247,7 @@ class Iterated(_Drawn):
                 break
             yield batch
         self._pass += 1
+        _tell(self._given, "on_epoch_end")
 
     def _one(self, number: int) -> Any:
         """Return the next batch; nothing where an epoch without a number of batches is over."""

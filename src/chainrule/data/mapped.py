@@ -119,6 +119,10 @@ class Mapped:
         """Return the number of batches."""
         return -(-self._total // size)
 
+    def spread(self, most: int) -> Batches | None:
+        """Return all samples, where they lie."""
+        return self.sample
+
     def about(self) -> dict[str, str]:
         """Return the number of samples and the size of a window."""
         return {

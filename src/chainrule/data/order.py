@@ -77,6 +77,17 @@ class Visit:
         return permutation(*self._key, end - begin, stream)
 
 
+def rows_from(n: int, most: int) -> Order:
+    """Return the numbers of some rows, drawn without order and always alike.
+
+    Evenly spaced ones would not do: where labels come in turns, each could be of one class.
+    """
+    if n <= most:
+        return np.arange(n, dtype=np.int64)
+    drawn = np.random.default_rng(0).choice(n, most, replace=False)
+    return np.sort(drawn).astype(np.int64)
+
+
 def window_rows(row_bytes: int, window_bytes: int, batch: int) -> int:
     """Return the samples of a window: whole batches, of about so many bytes with their order."""
     # Beside each row: its number, its place in the window, and what the shuffle works on.

@@ -70,6 +70,11 @@ class Source(Protocol):
         """Yield the windows of an epoch from batch `skip` on."""
         ...
 
+    def spread(self, most: int) -> Batches | None:
+        """Return samples from all over the data: all at hand, or about `most` that are read for it;
+        ``None`` where only the first are to be had."""
+        ...
+
     def about(self) -> dict[str, str]:
         """Return what a resumed run must share, beside specs and content of the sample."""
         ...
@@ -107,6 +112,10 @@ class Arrays:
         window = Window(self.sample, size, order)
         if skip < window.steps:
             yield window.part(skip, window.steps)
+
+    def spread(self, most: int) -> Batches | None:
+        """Return all samples."""
+        return self.sample
 
     def about(self) -> dict[str, str]:
         """Return the number of samples."""
@@ -155,6 +164,10 @@ class Endless:
                     return
             first = 0
 
+    def spread(self, most: int) -> Batches | None:
+        """Return samples of the source."""
+        return self.source.spread(most)
+
     def about(self) -> dict[str, str]:
         """Return what the source says and the number of batches."""
         return {**self.source.about(), "batches an epoch": str(self._steps)}
@@ -188,12 +201,17 @@ class First:
 
     def windows(self, seed: int, epoch: int, size: int, skip: int, shuffle: bool) -> Windows:
         """Yield the first batches."""
+        self.source.passes = self.passes
         left = self._steps - skip
         for window in self.source.windows(seed, epoch, size, skip, shuffle):
             yield window.part(0, left)
             left -= min(window.steps, left)
             if not left:
                 return
+
+    def spread(self, most: int) -> Batches | None:
+        """Return samples of the source."""
+        return self.source.spread(most)
 
     def about(self) -> dict[str, str]:
         """Return what the source says and the number of batches."""

@@ -108,10 +108,10 @@ def evaluate(values: Sequence[Value], assigns: Assigns = (), step: Any = None) -
         program = _Kept(values, _with_step(assigns, step), feeds)
         _programs_for(key)[key] = program
     if again is not None:
-        leaves = called.arguments[0].node.leaves
+        numbers = {leaf: i for i, leaf in enumerate(called.arguments[0].node.leaves)}
         if len(called.op.programs) >= _MOST:
             called.op.programs.clear()
-        called.op.programs[again] = program, [leaves.index(v) for v in feeds]
+        called.op.programs[again] = program, [numbers[v] for v in feeds]
     arrays = program.run([_elements(v) for v in feeds])
     for value, array in zip(values, arrays, strict=True):
         value._result = array
@@ -134,9 +134,10 @@ def _again(values: Sequence[Value], step: Node) -> Key | None:
             return None
         key += (node.form, v.index)
         if node.leaves is not first.leaves:
-            if any(leaf not in first.leaves for leaf in node.leaves):
+            numbers = {leaf: i for i, leaf in enumerate(first.leaves)}
+            if any(leaf not in numbers for leaf in node.leaves):
                 return None
-            key.append(tuple([first.leaves.index(leaf) for leaf in node.leaves]))
+            key.append(tuple([numbers[leaf] for leaf in node.leaves]))
     return tuple(key)
 
 
@@ -152,11 +153,9 @@ def _repeat(again: Key, values: Sequence[Value], step: Any) -> list[Array]:
 
 
 def _unknown(gradients: Sequence[Value], values: Sequence[Value]) -> list[Value]:
-    found: list[Value] = []
-    for g in gradients:
-        if g._result is None and g.constant is None and g not in values and g not in found:
-            found.append(g)
-    return found
+    known = set(values)
+    found = dict.fromkeys(g for g in gradients if g._result is None and g.constant is None)
+    return [g for g in found if g not in known]
 
 
 def _with_step(assigns: Assigns, step: Node | None) -> Assigns:

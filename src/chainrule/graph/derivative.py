@@ -11,6 +11,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.autodiff import behind, cotangents_of, ordered
 from chainrule.graph.form import VAGUE, Form, describe
 from chainrule.graph.function import Call, Function, expand, renewed
+from chainrule.graph.identity import same
 from chainrule.graph.value import Value, placeholder
 
 Found = list[Value | None]
@@ -74,13 +75,13 @@ def _check(sources: Sequence[Value]) -> None:
 
 def _key(of: Value, sources: tuple[Value, ...]) -> tuple[object, ...] | None:
     """Return what stands for the sources; ``None`` unless they are variables and leaves."""
-    leaves = () if of.node is None else of.node.leaves
+    numbers = {v: i for i, v in enumerate(() if of.node is None else of.node.leaves)}
     key: list[object] = [of.index]
     for source in sources:
         if source.variable is not None:
             key.append(source)
-        elif source.node is None and source in leaves:
-            key.append(leaves.index(source))
+        elif source.node is None and source in numbers:
+            key.append(numbers[source])
         else:
             return None
     return tuple(key)
@@ -118,7 +119,7 @@ def _by_the_chain_rule(outputs: Sequence[Value], sources: Sequence[Value]) -> di
             new.update(zip(node.outputs, present, strict=True))
             continue
         arguments = tuple(new.get(a, a) for a in node.arguments)
-        if arguments == node.arguments:
+        if same(arguments, node.arguments):
             continue
         new.update(zip(node.outputs, renewed(node, arguments), strict=True))
     return new

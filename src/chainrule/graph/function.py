@@ -9,6 +9,7 @@ from typing import Any
 from chainrule.dtypes import is_float
 from chainrule.graph import trail
 from chainrule.graph.autodiff import gradient, ordered
+from chainrule.graph.identity import same
 from chainrule.graph.primitive import registry
 from chainrule.graph.scope import path
 from chainrule.graph.value import Clock, Node, Value, placeholder
@@ -147,7 +148,7 @@ def expand(
         if isinstance(node.op, Function) and (own or not node.op.has_own_rule):
             inside = dict(zip(node.op.inputs, arguments, strict=True))
             new.update(zip(node.outputs, expand(node.op.outputs, inside, own), strict=True))
-        elif arguments != node.arguments:
+        elif not same(arguments, node.arguments):
             new.update(zip(node.outputs, renewed(node, arguments), strict=True))
     trail.follow(new)
     return [new.get(y, y) for y in outputs]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from chainrule.errors import GraphError
-from chainrule.graph.value import Arithmetic
+from chainrule.graph.arithmetic import Arithmetic
 
 Shape = tuple[int | None, ...]
 

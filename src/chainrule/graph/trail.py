@@ -1,4 +1,5 @@
-"""What becomes of values: their cotangents, and what stands for them in a rewritten graph."""
+"""What becomes of values: their cotangents, what stands for them in a rewritten graph, and which
+of them layers put out."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ Values = dict[Value, Value]
 
 _cotangents: ContextVar[Values | None] = ContextVar("cotangents", default=None)
 _followed: ContextVar[Values | None] = ContextVar("followed", default=None)
+_outputs: ContextVar[dict[Value, int] | None] = ContextVar("outputs", default=None)
 
 
 @contextmanager
@@ -49,3 +51,24 @@ def follow(new: Mapping[Value, Value]) -> None:
     if followed:
         for value, now in followed.items():
             followed[value] = new.get(now, now)
+
+
+@contextmanager
+def numbering_outputs() -> Iterator[dict[Value, int]]:
+    """Gather the values that layers put out inside, and which of the layer's outputs each is."""
+    found: dict[Value, int] = {}
+    token = _outputs.set(found)
+    try:
+        yield found
+    finally:
+        _outputs.reset(token)
+
+
+def number_outputs(values: Iterable[object]) -> None:
+    """Note the outputs of a layer, for whoever asked; what goes through several layers is the
+    first one's."""
+    found = _outputs.get()
+    if found is not None:
+        for i, value in enumerate(values):
+            if isinstance(value, Value):
+                found.setdefault(value, i)

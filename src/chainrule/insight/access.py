@@ -14,8 +14,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -26,7 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
-_LONGEST = 2048  # characters of a query
+_LONGEST = 1 << 14  # characters of a query: names of several runs, of which each may be long
 _NO_MORE: Mapping[str, str] = {}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -81,10 +80,24 @@ class Door:
         The name or address given.
     token : str, optional
         What must be known to be let in; ``None`` where nobody else can reach the server.
+
+    Attributes
+    ----------
+    names : frozenset of str
+        What the machine is called, as it was when the door was made.
     """
 
     host: str = "127.0.0.1"
     token: str | None = None
+    names: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Here and not for each request: the full name may take the network seconds to find.
+        own = {self.host, "localhost"}
+        if not is_loopback(self.host):
+            own |= {socket.gethostname(), socket.getfqdn()}
+        own |= {f"{name}.local" for name in own}
+        object.__setattr__(self, "names", frozenset(name.lower() for name in own))
 
     def answers_to(self, host: str) -> bool:
         """Return whether the server goes by this name, as a ``Host`` header has it.
@@ -102,12 +115,7 @@ class Door:
         if is_loopback(self.host):
             return is_loopback(name)
         # Nobody can let an address lead elsewhere, only a name.
-        return _address(name) is not None or name in self._names()
-
-    def _names(self) -> set[str]:
-        own = {self.host, socket.gethostname(), socket.getfqdn(), "localhost"}
-        own |= {f"{name}.local" for name in own}
-        return {name.lower() for name in own}
+        return _address(name) is not None or name in self.names
 
     @property
     def cookie(self) -> str:
@@ -168,11 +176,9 @@ class Guard:
             kind, _, value = line.partition(" ")
             given += [value.strip()] * (kind.lower() == "bearer")
         for line in headers.get("cookie", []):
-            try:
-                cookie = SimpleCookie(line).get(self.door.cookie)
-            except CookieError:
-                continue
-            given += [] if cookie is None else [cookie.value]
+            # Cookies of other servers of this machine come too, and some are not well-formed.
+            pairs = [part.strip().partition("=") for part in line.split(";")]
+            given += [value for name, _, value in pairs if name == self.door.cookie]
         return given
 
     def _signed_in(self, scope: Scope) -> str | None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.data.batches import Batches, Order
-from chainrule.data.source import Arrays
+from chainrule.data.batches import Batches
+from chainrule.data.order import rows_from
+from chainrule.data.source import Arrays, Source
 from chainrule.dtypes import Array
 from chainrule.errors import ChainruleError
 from chainrule.graph import Value
@@ -18,7 +19,7 @@ from chainrule.layers.recurrent import states_aside
 from chainrule.training import loop
 from chainrule.training.aside import load, without_metrics
 from chainrule.training.hooks import CallbackList
-from chainrule.training.own_step import overridden
+from chainrule.training.own_step import overridden, own_loss
 from chainrule.training.progress import Progress
 from chainrule.training.step import Layout, layout_of
 from chainrule.training.trace import Traced, trace
@@ -45,15 +46,18 @@ class Case:
     trainer : Trainer
         Of the model, which it holds.
     sample : Batches
-        At most 2,000 samples with targets and weights, drawn from all over the data.
+        At most 2,000 samples with targets and weights.
     batch_size : int
         Samples in a step.
     samples, steps : int or None
         How many there are in an epoch, where that is known.
     validation : Batches or None
-        At most 2,000 of the samples held out.
+        At most 2,000 of the samples held out, drawn from all over them.
     source : Batches or None
-        All samples that are at hand, in memory or mapped.
+        All samples that are at hand, in memory or mapped; of data in files, those that were read.
+    representative : bool
+        Whether the sample is drawn from all over the data, and not the first of it: what shares it
+        has of classes, and what is the same throughout, goes for the data too.
     history : mapping of str to sequence of float
         ``"loss"``, metrics and their ``"val_..."``, one number an epoch so far.
     restores : bool
@@ -69,6 +73,7 @@ class Case:
     steps: int | None = None
     validation: Batches | None = None
     source: Batches | None = None
+    representative: bool = True
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     restores: bool = False
     memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -77,15 +82,17 @@ class Case:
     def of_run(cls, run: Run) -> Case:
         """Return the case of a `fit` that begins."""
         size, source = run.schedule.batch_size, run.training
-        held = None if run.validation is None else sampled(run.validation.sample)
+        drawn = _spread(source)
+        held = None if run.validation is None else _spread(run.validation)
         return cls(
             run.trainer,
-            sampled(source.sample),
+            sampled(drawn or source.sample),
             size,
             source.samples,
             source.steps(size),
-            held,
-            source.sample,
+            None if held is None else sampled(held),
+            drawn or source.sample,
+            drawn is not None,
             restores=any(getattr(c, "restore_best_weights", False) for c in run.hooks.callbacks),
         )
 
@@ -96,9 +103,9 @@ class Case:
         size = min(batch_size, n)
         return cls(trainer, sampled(batches), size, n, -(-n // size), source=batches)
 
-    def after(self, history: Mapping[str, Sequence[float]]) -> Case:
-        """Return the case after the epochs of this history."""
-        return replace(self, history=history)
+    def after(self, history: Mapping[str, Sequence[float]], steps: int | None = None) -> Case:
+        """Return the case after the epochs of this history, with what is known of their steps."""
+        return replace(self, history=history, steps=self.steps if steps is None else steps)
 
     @property
     def model(self) -> Model:
@@ -111,27 +118,34 @@ class Case:
         return self.sample.x
 
     @property
+    def inputs(self) -> list[Array]:
+        """The samples of all inputs."""
+        return [a for name, a in self.sample.arrays().items() if name.split(":")[0] == "x"]
+
+    @property
     def y(self) -> Array | None:
         """The targets, of the first output where there are several."""
         return self.sample.y
 
     @cached_property
     def targets(self) -> Array | None:
-        """The targets of enough samples to count classes by."""
+        """The targets of enough samples to count classes by; ``None`` where there are none."""
+        if not self.representative:
+            return None
         if self.source is None or self.source.y is None:
             return self.y
         return np.asarray(self.source.y[rows_from(len(self.source), LABELS)])
 
     @property
     def simple(self) -> bool:
-        """Whether there is one input, one output with targets, and a loss for it."""
+        """Whether there is one input, one output with targets, and the loss given to `compile`."""
         one = not self.sample.more and self.sample.y is not None
-        return one and len(self.model.output_names) < 2 and self.own is False
+        return one and len(self.model.output_names) < 2 and not own_loss(self.model)
 
     @property
     def own(self) -> bool:
         """Whether the user's class has steps of its own."""
-        return overridden(self.model, "train") or overridden(self.model, "predict")
+        return overridden(self.model, "train")
 
     @property
     def epochs(self) -> int:
@@ -192,21 +206,23 @@ class Case:
         return found[0]
 
 
-def rows_from(n: int, most: int = MOST) -> Order:
-    """Return the numbers of some rows, drawn without order and always alike.
+def _spread(source: Source) -> Batches | None:
+    """Return samples from all over a source, if it has such."""
+    try:
+        return source.spread(_most(source.sample, MOST))
+    except ChainruleError:
+        return None  # what is wrong with data, the step that meets it says
 
-    Evenly spaced ones would not do: where labels come in turns, each could be of one class.
-    """
-    if n <= most:
-        return np.arange(n, dtype=np.int64)
-    drawn = np.random.default_rng(0).choice(n, most, replace=False)
-    return np.sort(drawn).astype(np.int64)
+
+def _most(batches: Batches, most: int) -> int:
+    """Return how many rows like these are a sample: no more than take so much memory."""
+    row = sum(a.nbytes for a in batches.arrays().values()) // len(batches)
+    return min(most, max(_FEWEST, _BYTES // max(row, 1)))
 
 
 def sampled(batches: Batches, most: int = MOST) -> Batches:
     """Return some rows of the batches, copied; all where there are no more."""
-    row = sum(a.nbytes for a in batches.arrays().values()) // len(batches)
-    most = min(most, max(_FEWEST, _BYTES // max(row, 1)))
+    most = _most(batches, most)
     if len(batches) <= most:
         return batches
     rows = rows_from(len(batches), most)

@@ -26,23 +26,65 @@ from chainrule.insight.charts_of_sizes import histograms
 from chainrule.insight.record import Looks, RunRecord
 from chainrule.insight.words import Words
 
+_MARK = 7  # the size of a marker
+_MARKED = 60  # points up to which each of a curve has one
+_MARKS = 10  # of a curve among those of other runs
+_CALLED = 28  # letters of a run's name
+
 
 def learning_curves(record: RunRecord, name: str, words: Words) -> Figure | None:
     """Return the curve of a number over the epochs, training beside validation."""
-    return compared_curves([record], name, words)
-
-
-def compared_curves(records: Sequence[RunRecord], name: str, words: Words) -> Figure | None:
-    """Return the curves of a number of several runs; each has a colour, validation is dashed."""
     traces = []
-    for place, record in enumerate(records):
-        for key, kind in ((name, "training"), (f"val_{name}", "validation")):
-            x, y = _curve(record, key)
-            if len(y):
-                traces.append(_metric(x, y, place, kind, record, words, len(records) > 1))
+    for kind, x, y in _curves(record, name):
+        held = kind == "validation"
+        size = _MARK * (len(y) <= _MARKED)
+        traces.append({**_drawn(x, y, 2 * held, int(held), held, size), "name": words(kind)})
+    return _over_epochs(traces, name, words, 320)
+
+
+def compared_curves(
+    runs: Sequence[tuple[str, RunRecord]], name: str, words: Words
+) -> Figure | None:
+    """Return the curves of a number of several runs, given with their names: each run has a colour
+    and a marker, validation is dashed."""
+    traces, keys = [], []
+    names = style.unlike([called for called, _ in runs], paths=False, longest=_CALLED)
+    for place, (called, (_, record)) in enumerate(zip(names, runs, strict=True)):
+        more = {"name": called, "legendgroup": str(place)}
+        for kind, x, y in _curves(record, name):
+            sizes = _sparse(len(y), place, len(runs))
+            drawn = _drawn(x, y, place, place, kind == "validation", sizes)
+            said = f"(%{{x}}, %{{y:.4g}})<extra>%{{fullData.name}} {words(kind)}</extra>"
+            traces.append({**drawn, **more, "showlegend": False, "hovertemplate": said})
+        # The legend has a mark of its own: in that of a curve few markers would be hardly seen.
+        keys.append({**_drawn([None], [None], place, place, False, _MARK), **more})
+    height = 320 + 20 * max(0, len(runs) - 3)  # on a phone each name is a line of its own
+    figure = _over_epochs(traces, name, words, height)
+    if figure is not None:
+        figure["data"] += keys
+        figure["layout"]["legend"]["tracegroupgap"] = 0
+    return figure
+
+
+def _curves(record: RunRecord, name: str) -> list[tuple[str, list[float], list[float]]]:
+    """Return kind, epochs and numbers of the curves that there are of a number."""
+    kinds = (("training", name), ("validation", f"val_{name}"))
+    found = [(kind, *_curve(record, key)) for kind, key in kinds]
+    return [one for one in found if len(one[2])]
+
+
+def _sparse(points: int, place: int, places: int) -> list[int]:
+    """Return sizes of the markers of a curve: a few are seen, beside those of other curves."""
+    apart = -(-points // _MARKS)
+    return [_MARK * (i % apart == place * apart // places) for i in range(points)]
+
+
+def _over_epochs(
+    traces: list[dict[str, Any]], name: str, words: Words, height: int
+) -> Figure | None:
     if not traces:
         return None
-    given = style.layout(words("epoch"), words.metric(name), yaxis=_wide(traces))
+    given = style.layout(words("epoch"), words.metric(name), height, yaxis=_wide(traces))
     if max(t["x"][-1] for t in traces) <= 10:
         given["xaxis"]["dtick"] = 1
     return {"data": traces, "layout": given}
@@ -60,32 +102,29 @@ def _curve(record: RunRecord, key: str) -> tuple[list[float], list[float]]:
     return [p[0] for p in points], [p[1] for p in points]
 
 
-def _metric(
-    x: list[float],
-    y: list[float],
-    place: int,
-    kind: str,
-    record: RunRecord,
-    words: Words,
-    several: bool,
+def _drawn(
+    x: Sequence[float | None],
+    y: Sequence[float | None],
+    color: int,
+    symbol: int,
+    held: bool,
+    size: int | list[int],
 ) -> dict[str, Any]:
-    held = kind == "validation"
-    color = style.COLORS[(place if several else 2 * held) % len(style.COLORS)]
-    said = words(kind)
-    marker = {
-        "symbol": style.MARKERS[(place if several else held) % len(style.MARKERS)],
-        "size": 6 if len(y) <= 60 else 3,
-        "color": "white" if held else color,
-        "line": {"color": color, "width": 1.5},
-    }
+    """Return a curve in the colour and with the marker at these places, dashed if `held`."""
+    ink = style.COLORS[color % len(style.COLORS)]
     return {
         "type": "scatter",
-        "mode": "lines+markers" if len(y) <= 60 else "lines",
+        "mode": "lines+markers" if size else "lines",
         "x": x,
         "y": y,
-        "name": f"{style.short(record.name, 28)} {said}" if several else said,
-        "line": {"color": color, "dash": "dash" if held else "solid", "width": 2},
-        "marker": marker,
+        "line": {"color": ink, "dash": "dash" if held else "solid", "width": 2},
+        "marker": {
+            "symbol": style.MARKERS[symbol % len(style.MARKERS)],
+            "size": size,
+            "opacity": 1,
+            "color": "white" if held else ink,
+            "line": {"color": ink, "width": 1.5},
+        },
     }
 
 

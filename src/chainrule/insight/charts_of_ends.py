@@ -24,7 +24,7 @@ def confusion(evaluation: Mapping[str, Any], words: Words) -> Figure | None:
     if not evaluation.get("matrix"):
         return None
     counts = np.array(evaluation["matrix"], float)
-    names = style.unlike([str(c) for c in evaluation["classes"]])
+    names = style.unlike(evaluation["classes"], paths=False)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     trace = {
         "type": "heatmap",

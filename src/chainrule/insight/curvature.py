@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, DataError
 from chainrule.insight.lanczos import lanczos
 from chainrule.insight.objective import Objective
 from chainrule.insight.posed import given
@@ -201,6 +201,8 @@ def hessian_eigenvalues(
     ------
     ArgumentError
         For arguments out of range.
+    DataError
+        Where the loss, or its curvature, is not finite at the weights as they are.
     DataError, ShapeError, NotBuiltError, ArgumentError
         As `check_gradients`.
 
@@ -235,6 +237,15 @@ def hessian_eigenvalues(
         return spectrum(objective, wanted, most, tolerance, seed, progress)
 
 
+def _finite(what: str, found: Any) -> None:
+    """Raise a `DataError` where something is not finite."""
+    if not np.isfinite(found).all():
+        raise DataError(
+            f"the {what} is not finite at these weights\n"
+            "  fix: take weights from before the loss became so, and a lower learning rate"
+        )
+
+
 def spectrum(
     objective: Objective,
     k: int,
@@ -243,9 +254,17 @@ def spectrum(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Eigenvalues:
-    """Return both ends of the spectrum of an objective at the weights as they are."""
+    """Return both ends of the spectrum of an objective at the weights as they are.
+
+    Raises
+    ------
+    DataError
+        Where the loss, its gradient or its curvature is not finite there.
+    """
     weights, done = objective.weights, 0
     loss, slope = objective.gradient(weights)
+    _finite("loss", loss)
+    _finite("gradient of the loss", slope)
     shown = progress or Progress(0)
     shown.begin(0, steps, 1)
 
@@ -253,6 +272,7 @@ def spectrum(
         nonlocal done
         found, done = objective.product(weights, way), done + 1
         shown.update(done, {})
+        _finite("curvature of the loss", found)
         return found
 
     found = lanczos(product, objective.size, k, steps, tolerance, seed)
@@ -262,8 +282,8 @@ def spectrum(
     return Eigenvalues(
         found.values[list(top)],
         found.values[list(low)],
-        [objective.split(found.vectors[i]) for i in top],
-        [objective.split(found.vectors[i]) for i in low],
+        [objective.split(v) for v in found.vectors[: -k - 1 : -1]],
+        [objective.split(v) for v in found.vectors[:k]],
         residuals,
         loss,
         float(np.linalg.norm(slope)),

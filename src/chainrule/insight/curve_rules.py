@@ -16,6 +16,7 @@ from chainrule.insight.probes import Probe, probe
 from chainrule.insight.standing import Standing, chance_of, standing
 from chainrule.layers import Layer
 from chainrule.training.finding import Finding
+from chainrule.training.said import Said, said
 
 # Prechelt, "Early Stopping - But When?" (1998): the generalization loss is by how much
 # the validation loss is above its least so far. His most patient criterion stops at 5 %.
@@ -71,23 +72,20 @@ def overfitting(case: Case) -> list[Finding]:
 
 def _overfitting(case: Case, found: tuple[Standing, Standing], best: int, risen: float) -> Finding:
     here, there = found
-    what = "of the classes right" if here.classes else "of the variance explained"
-    told = f"{here.skill:.0%} {what} in training, {there.skill:.0%} in validation; "
-    if risen > RISE:
-        told += (
-            f"the validation loss was least after epoch {best + 1} and is {risen:.0%} above that"
-        )
-    else:
-        told += f"the validation loss is {there.loss / max(here.loss, 1e-12):.1f} times the other"
-    weights = case.model.count_params()
     return Finding(
         "overfitting",
         None,
-        told,
-        "stop early (EarlyStopping with restore_best_weights=True), or get more samples or vary "
-        "them (augmentation), or use dropout, a weight penalty or fewer units",
+        _apart(here, there, best, risen),
+        said(
+            "stop early (EarlyStopping with restore_best_weights=True), or get more samples or "
+            "vary them (augmentation), or use dropout, a weight penalty or fewer units"
+        ),
         step=None if case.steps is None else (best + 1) * case.steps,
-        cause=f"{weights:,} weights learn {case.samples or len(case.x):,} samples by heart",
+        cause=said(
+            "{weights:,} weights learn {samples:,} samples by heart",
+            weights=case.model.count_params(),
+            samples=case.samples or len(case.x),
+        ),
         change={"epochs": best + 1},
         numbers={
             "training": here.skill,
@@ -95,6 +93,33 @@ def _overfitting(case: Case, found: tuple[Standing, Standing], best: int, risen:
             "best_epoch": float(best + 1),
             "risen": risen,
         },
+    )
+
+
+def _apart(here: Standing, there: Standing, best: int, risen: float) -> Said:
+    """Return how far training and validation are from each other."""
+    skills = {"training": here.skill, "validation": there.skill}
+    if here.classes:
+        shown = said(
+            "{training:.0%} of the classes right in training, {validation:.0%} in validation",
+            **skills,
+        )
+    else:
+        shown = said(
+            "{training:.0%} of the variance explained in training, {validation:.0%} in validation",
+            **skills,
+        )
+    if risen > RISE:
+        return said(
+            "{skills}; the validation loss was least after epoch {epoch} and is {risen:.0%} above "
+            "that",
+            skills=shown,
+            epoch=best + 1,
+            risen=risen,
+        )
+    times = there.loss / max(here.loss, 1e-12)
+    return said(
+        "{skills}; the validation loss is {times:.1f} times the other", skills=shown, times=times
     )
 
 
@@ -106,6 +131,8 @@ def underfitting(case: Case) -> list[Finding]:
     chance = chance_of(case)
     if chance is None or train[-1] < (1 - WELL) * chance or _copies(case):
         return []
+    if case.sample.weights is not None:
+        return []  # simple learners make no difference between samples
     now = standing(case)
     if now is None or now.skill > 1.0 - BEHIND or now.learnt > WELL:
         return []
@@ -130,23 +157,46 @@ def _copies(case: Case) -> bool:
 
 
 def _underfitting(case: Case, now: Standing, simple: Probe) -> Finding:
-    what = "of the classes right" if now.classes else "of the variance explained"
     narrow = _narrow(case)
-    cause = "the network has too little room for what is to be learnt"
-    if narrow:
-        cause += "; narrowest is " + ", ".join(f"{k!r} with {v}" for k, v in narrow.items())
+    found = {
+        "skill": now.skill,
+        "epochs": case.epochs,
+        "simple": simple.name,
+        "score": simple.score,
+    }
     return Finding(
         "underfitting",
         None,
-        f"{now.skill:.0%} {what} on what it learns from, after {case.epochs} epochs of which the "
-        f"last bring hardly anything; {simple.name} would get {simple.score:.0%}, on samples not "
-        "shown before",
-        "give the network more units or layers, or fewer penalties; train longer where the "
-        "learning rate falls too soon",
+        said(
+            "{skill:.0%} of the classes right on what it learns from, after {epochs} epochs of "
+            "which the last bring hardly anything; {simple} would get {score:.0%}, on samples not "
+            "shown before",
+            **found,
+        )
+        if now.classes
+        else said(
+            "{skill:.0%} of the variance explained on what it learns from, after {epochs} epochs "
+            "of which the last bring hardly anything; {simple} would get {score:.0%}, on samples "
+            "not shown before",
+            **found,
+        ),
+        said(
+            "give the network more units or layers, or fewer penalties; train longer where the "
+            "learning rate falls too soon"
+        ),
         step=None if case.steps is None else case.epochs * case.steps - 1,
-        cause=cause,
+        cause=_too_little(narrow),
         change=_wider(case, narrow) if narrow else None,
         numbers={"skill": now.skill, "simple": simple.score, "chance": simple.chance},
+    )
+
+
+def _too_little(narrow: dict[str, int]) -> Said:
+    if not narrow:
+        return said("the network has too little room for what is to be learnt")
+    return said(
+        "the network has too little room for what is to be learnt; narrowest is {layers}",
+        layers=[said("{layer!r} with {width}", layer=k, width=v) for k, v in narrow.items()],
     )
 
 
@@ -241,22 +291,39 @@ def _moved(case: Case) -> bool:
 def _shuffled(case: Case, chance: float, simple: Probe) -> Finding:
     first = float(case.curve("loss")[0])
     held = case.curve("val_loss")
-    told = f"the loss of the first epoch, of samples seen for the first time, is {first:.4g}"
-    if len(held):
-        told += f", that of the validation at best {np.nanmin(held):.4g}"
-    told += f", and a constant answer has {chance:.4g}; "
-    told += (
-        f"{simple.name} would get {simple.score:.3f} on samples not shown before, with permuted "
-        f"targets {simple.chance:.3f} ({simple.certainty:.1f} standard deviations apart)"
-    )
+    found = {
+        "first": first,
+        "constant": chance,
+        "simple": simple.name,
+        "score": simple.score,
+        "permuted": simple.chance,
+        "certainty": simple.certainty,
+    }
     return Finding(
         "labels_shuffled",
         None,
-        told,
-        "look at some samples with their targets; samples and targets must be shuffled, sorted "
-        "and filtered together",
+        said(
+            "the loss of the first epoch, of samples seen for the first time, is {first:.4g}, that "
+            "of the validation at best {held:.4g}, and a constant answer has {constant:.4g}; "
+            "{simple} would get {score:.3f} on samples not shown before, with permuted targets "
+            "{permuted:.3f} ({certainty:.1f} standard deviations apart)",
+            held=np.nanmin(held),
+            **found,
+        )
+        if len(held)
+        else said(
+            "the loss of the first epoch, of samples seen for the first time, is {first:.4g}, and "
+            "a constant answer has {constant:.4g}; {simple} would get {score:.3f} on samples not "
+            "shown before, with permuted targets {permuted:.3f} ({certainty:.1f} standard "
+            "deviations apart)",
+            **found,
+        ),
+        said(
+            "look at some samples with their targets; samples and targets must be shuffled, "
+            "sorted and filtered together"
+        ),
         step=0,
-        cause="the targets are in another order than the samples, or are of others",
+        cause=said("the targets are in another order than the samples, or are of others"),
         numbers={
             "first": first,
             "constant": chance,

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chainrule.data.order import rows_from
 from chainrule.dtypes import Array, is_float
 from chainrule.graph import Value, ordered
-from chainrule.insight.case import LABELS, Case, rows_from
+from chainrule.insight.case import LABELS, Case
 from chainrule.insight.heads import layer_of
 from chainrule.insight.labels import labels_of
 from chainrule.training.finding import Finding
+from chainrule.training.said import Said, said
 
 # The curvature of the loss by the first weights, and so the largest step that does not overshoot,
 # goes with the mean square of the inputs: LeCun, Bottou, Orr and Müller, "Efficient BackProp"
@@ -29,13 +31,13 @@ RANK = 0.99  # of a quantity: the squared correlation of ranks
 _FEWEST = 50  # rows
 _COLUMNS = 3
 _WIDE = 20_000  # columns that are looked at
+_AT_ONCE = 256  # of which copies in float64 are made
 _STEPS = 50_000  # of sequences
 
 _PRODUCTS = {"matmul", "dense", "dense_of_parts", "batch_matmul"}
 _CONVOLUTIONS = {"conv", "conv_bias", "conv_pool", "conv_transpose"}
 _CELLS = {"rnn_layer", "gru_layer", "lstm_layer", "rnn", "gru", "lstm"}
 _MULTIPLYING = _PRODUCTS | _CONVOLUTIONS | _CELLS
-_FEATURE = "feature"
 
 
 @dataclass(frozen=True)
@@ -78,56 +80,81 @@ def input_not_normalized(case: Case) -> list[Finding]:
     if not entries:
         return []
     for entry, values in zip(entries, case.values([e.value for e in entries]), strict=True):
-        told = _off_scale(values.astype(np.float64))
+        told = _off_scale(values.astype(np.float64), entry.layer)
         if told is not None:
-            return [_not_normalized(case, entry, *told)]
+            return [_not_normalized(case, *told)]
     return []
 
 
-def _off_scale(a: Array) -> tuple[str, dict[str, float]] | None:
-    """Return what is wrong with the scale of inputs [n, *s], and the numbers of it."""
+def _off_scale(a: Array, layer: str | None) -> tuple[Said, dict[str, float]] | None:
+    """Return what is wrong with the scale of a layer's inputs [n, *s], and the numbers of it."""
     if a.ndim < 2 or len(a) < 2 or not a.size or not np.isfinite(a).all():
         return None
     mean, deviation = float(a.mean()), float(a.std())
     size = float(np.sqrt(np.square(a).mean()))
     numbers = {"mean": mean, "std": deviation, "size": size}
     if size > LARGE:
-        told = f"their quadratic mean is {size:.3g} (mean {mean:.3g}, "
-        return told + f"standard deviation {deviation:.3g}, up to {np.abs(a).max():.4g})", numbers
+        told = said(
+            "of the numbers that reach the weights of {layer!r} their quadratic mean is {size:.3g} "
+            "(mean {mean:.3g}, standard deviation {std:.3g}, up to {most:.4g})",
+            layer=layer,
+            most=np.abs(a).max(),
+            **numbers,
+        )
+        return told, numbers
     if a.ndim == 2:
         columns = np.sqrt(np.square(a).mean(axis=0))
         worst = int(columns.argmax())
         if columns[worst] > COLUMN:
-            told = f"{_FEATURE} {worst} has a quadratic mean of {columns[worst]:.3g}, the median "
-            numbers["column"] = float(worst)
-            return told + f"of all features is {np.median(columns):.3g}", numbers
+            told = said(
+                "of the numbers that reach the weights of {layer!r} feature {column} has a "
+                "quadratic mean of {size:.3g}, the median of all features is {median:.3g}",
+                layer=layer,
+                column=worst,
+                size=columns[worst],
+                median=np.median(columns),
+            )
+            return told, numbers | {"column": float(worst)}
     spread = float(np.sqrt(a.var(axis=0).mean()))
     if abs(mean) > 1 and abs(mean) > OFFSET * spread:
-        told = f"their mean is {mean:.4g}, but from sample to sample they differ by {spread:.2g}"
+        told = said(
+            "of the numbers that reach the weights of {layer!r} their mean is {mean:.4g}, but "
+            "from sample to sample they differ by {spread:.2g}",
+            layer=layer,
+            mean=mean,
+            spread=spread,
+        )
         return told, numbers
     length = size * float(np.sqrt(a[0].size))
     if 0 < size < SMALL and length < SHORT:
-        told = f"their quadratic mean is {size:.2g}, and a whole sample has the length {length:.2g}"
+        told = said(
+            "of the numbers that reach the weights of {layer!r} their quadratic mean is "
+            "{size:.2g}, and a whole sample has the length {length:.2g}",
+            layer=layer,
+            size=size,
+            length=length,
+        )
         return told, numbers
     return None
 
 
-def _not_normalized(case: Case, entry: Entry, told: str, numbers: dict[str, float]) -> Finding:
+def _not_normalized(case: Case, told: Said, numbers: dict[str, float]) -> Finding:
     low, high = float(case.few.x.min()), float(case.few.x.max())
     pixels = low >= 0 and 100 < high <= 255 and case.few.x.ndim > 1
     if pixels and float(np.abs(case.few.x - np.floor(case.few.x)).max()) == 0:
-        remedy, change = "divide the samples by 255", {"x": "divide by 255"}
-        cause = "pixels were left as they are in files, from 0 to 255"
+        remedy, change = said("divide the samples by 255"), {"x": "divide by 255"}
+        cause = said("pixels were left as they are in files, from 0 to 255")
     else:
-        remedy = "bring each feature to mean 0 and standard deviation 1, e.g. by a Normalization "
-        remedy += "layer adapted to the samples"
+        remedy = said(
+            "bring each feature to mean 0 and standard deviation 1, e.g. by a Normalization layer "
+            "adapted to the samples"
+        )
         change = {"x": "standardize"}
-        cause = "the samples are in the units in which they were measured"
-    told = f"of the numbers that reach its weights {told}"
+        cause = said("the samples are in the units in which they were measured")
     return Finding(
         "input_not_normalized",
         None,
-        told.replace("its weights", f"the weights of {entry.layer!r}"),
+        told,
         remedy,
         cause=cause,
         change=change,
@@ -141,9 +168,9 @@ def constant_feature(case: Case) -> list[Finding]:
     Pixels at the border of pictures, the padding of sequences and rare words are so by nature:
     next to columns that hardly ever change one that never does is not reported.
     """
-    if case.x.ndim < 2 or len(case.x) < _FEWEST:
+    if not case.representative or case.x.ndim < 2 or len(case.x) < _FEWEST:
         return []
-    if (case.x == case.x[:1]).all():
+    if all((a == a[:1]).all() for a in case.inputs):
         return [_all_alike(case)]
     if not entries_of(case):
         return []
@@ -159,14 +186,25 @@ def constant_feature(case: Case) -> list[Finding]:
 
 def _all_alike(case: Case) -> Finding:
     low, high = float(case.x.min()), float(case.x.max())
-    numbers = f"{low:.4g}" if low == high else f"numbers from {low:.4g} to {high:.4g}"
     return Finding(
         "constant_feature",
         None,
-        f"all {len(case.x):,} samples looked at are the same ({numbers} throughout), so the "
-        "network can only learn one answer for all",
-        "look at how the samples are read, and at some of them",
-        cause="what was to be filled in stayed empty, or one sample was written over all",
+        said(
+            "all {samples:,} samples looked at are the same ({number:.4g} throughout), so the "
+            "network can only learn one answer for all",
+            samples=len(case.x),
+            number=low,
+        )
+        if low == high
+        else said(
+            "all {samples:,} samples looked at are the same (numbers from {low:.4g} to {high:.4g} "
+            "throughout), so the network can only learn one answer for all",
+            samples=len(case.x),
+            low=low,
+            high=high,
+        ),
+        said("look at how the samples are read, and at some of them"),
+        cause=said("what was to be filled in stayed empty, or one sample was written over all"),
         numbers={"constant": float(case.x[0].size), "features": float(case.x[0].size)},
     )
 
@@ -181,15 +219,29 @@ def _rows(x: Array) -> Array:
 
 
 def _constant(case: Case, x: Array, columns: list[int]) -> Finding:
-    shown = ", ".join(map(str, columns[:5])) + (", ..." if len(columns) > 5 else "")
-    which = f"{_FEATURE} {shown} is" if len(columns) == 1 else f"features {shown} are"
+    found = {
+        "columns": [*columns[:5], *(["..."] if len(columns) > 5 else [])],
+        "samples": len(case.source or case.sample),
+        "count": len(columns),
+        "features": x.shape[1],
+        "value": float(x[0, columns[0]]),
+    }
     return Finding(
         "constant_feature",
         None,
-        f"{which} the same in all {case.samples or len(case.x):,} samples ({len(columns)} of "
-        f"{x.shape[1]}; the first is always {float(x[0, columns[0]]):.4g})",
-        "remove such columns, or look at why they were not filled in",
-        cause="a column that was not filled in, or rows chosen so that it is constant",
+        said(
+            "feature {columns} is the same in all {samples:,} samples ({count} of {features}; the "
+            "first is always {value:.4g})",
+            **found,
+        )
+        if len(columns) == 1
+        else said(
+            "features {columns} are the same in all {samples:,} samples ({count} of {features}; "
+            "the first is always {value:.4g})",
+            **found,
+        ),
+        said("remove such columns, or look at why they were not filled in"),
+        cause=said("a column that was not filled in, or rows chosen so that it is constant"),
         change={"x": "remove columns", "columns": columns},
         numbers={"constant": float(len(columns)), "features": float(x.shape[1])},
     )
@@ -232,61 +284,80 @@ def _usual_share(x: Array, columns: Array) -> float:
 def leaking_feature(case: Case) -> list[Finding]:
     """Return a feature that alone predicts the target almost perfectly, while no other does."""
     x, y = case.x.reshape(len(case.x), -1), case.y
-    if not case.simple or y is None or len(x) < _FEWEST or not _COLUMNS <= x.shape[1] <= _WIDE:
+    if not case.representative or not case.simple or y is None:
+        return []
+    if len(x) < _FEWEST or not _COLUMNS <= x.shape[1] <= _WIDE:
         return []
     if not entries_of(case):
         return []  # tokens: that one of them decides is no leak
-    order = np.random.default_rng(0).permutation(len(x))  # ties fall as chance will have it
-    a = x[order].astype(np.float64)
-    labels = labels_of(case, y)
-    if not np.isfinite(a).all():
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
         return []
-    if labels is not None and len(labels.numbers) == len(a):
-        return _leaks_of_classes(a, labels.numbers[order])
+    order = np.random.default_rng(0).permutation(len(x))  # ties fall as chance will have it
+    labels = labels_of(case, y)
+    if labels is not None and len(labels.numbers) == len(x):
+        return _leaks_of_classes(x, labels.numbers, order)
     if y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1):
-        return _leaks_of_quantity(a, y.reshape(-1)[order].astype(np.float64))
+        return _leaks_of_quantity(x, y.reshape(-1).astype(np.float64), order)
     return []
 
 
-def _leaks_of_classes(a: Array, labels: Array) -> list[Finding]:
-    between = _between(a, labels)
+def _leaks_of_classes(x: Array, labels: Array, order: Array) -> list[Finding]:
+    firsts = range(0, x.shape[1], _AT_ONCE)
+    between = np.concatenate([_between(x[:, i : i + _AT_ONCE], labels) for i in firsts])
     best = np.flatnonzero(between >= BETWEEN)
-    leaks = [int(j) for j in best if _agreement(a[:, j], labels) >= KAPPA]
-    if not leaks or len(leaks) > max(1, a.shape[1] // 10):
+    leaks = [int(j) for j in best if _agreement(x[order, j], labels[order]) >= KAPPA]
+    if not leaks or len(leaks) > max(1, x.shape[1] // 10):
         return []
     others = float(np.delete(between, leaks).max(initial=0.0))
     if others > OTHERS:
         return []
-    kappa = _agreement(a[:, leaks[0]], labels)
-    told = f"alone it tells the classes apart (agreement of neighbours {kappa:.3f} above chance)"
-    return [_leak(leaks, told, float(between[leaks[0]]), others)]
+    kappa = _agreement(x[order, leaks[0]], labels[order])
+    explained = float(between[leaks[0]])
+    told = said(
+        "feature {columns} nearly is the target: alone it tells the classes apart (agreement of "
+        "neighbours {kappa:.3f} above chance), {explained:.1%} of its variance are explained, of "
+        "any other feature at most {others:.1%}",
+        columns=leaks[:5],
+        kappa=kappa,
+        explained=explained,
+        others=others,
+    )
+    return [_leak(leaks, told, explained, others)]
 
 
-def _leaks_of_quantity(a: Array, y: Array) -> list[Finding]:
+def _leaks_of_quantity(x: Array, y: Array, order: Array) -> list[Finding]:
     if np.ptp(y) == 0:
         return []
-    rows = min(len(a), max(_FEWEST, 4_000_000 // a.shape[1]))
-    ranks, target = _ranks(a[:rows]), _ranks(y[:rows, None])
-    squared = np.square((ranks * target).mean(axis=0))
+    rows = order[: max(_FEWEST, 4_000_000 // x.shape[1])]
+    target = _ranks(y[rows, None])
+    parts = (_ranks(x[rows, i : i + _AT_ONCE]) for i in range(0, x.shape[1], _AT_ONCE))
+    squared = np.square(np.concatenate([(part * target).mean(axis=0) for part in parts]))
     leaks = [int(j) for j in np.flatnonzero(squared >= RANK)]
-    if not leaks or len(leaks) > max(1, a.shape[1] // 10):
+    if not leaks or len(leaks) > max(1, x.shape[1] // 10):
         return []
     others = float(np.delete(squared, leaks).max(initial=0.0))
     if others > OTHERS:
         return []
-    told = f"its order is that of the targets (squared rank correlation {squared[leaks[0]]:.4f})"
-    return [_leak(leaks, told, float(squared[leaks[0]]), others)]
+    explained = float(squared[leaks[0]])
+    told = said(
+        "feature {columns} nearly is the target: its order is that of the targets (squared rank "
+        "correlation {squared:.4f}), {explained:.1%} of its variance are explained, of any other "
+        "feature at most {others:.1%}",
+        columns=leaks[:5],
+        squared=explained,
+        explained=explained,
+        others=others,
+    )
+    return [_leak(leaks, told, explained, others)]
 
 
-def _leak(leaks: list[int], told: str, explained: float, others: float) -> Finding:
-    shown = ", ".join(map(str, leaks[:5]))
+def _leak(leaks: list[int], told: Said, explained: float, others: float) -> Finding:
     return Finding(
         "leaking_feature",
         None,
-        f"{_FEATURE} {shown} nearly is the target: {told}, {explained:.1%} of its variance are "
-        f"explained, of any other feature at most {others:.1%}",
-        "leave it out, unless it will be known before the answer is when the model is used",
-        cause="the feature was made from the target, or is only known together with it",
+        told,
+        said("leave it out, unless it will be known before the answer is when the model is used"),
+        cause=said("the feature was made from the target, or is only known together with it"),
         change={"x": "remove columns", "columns": leaks},
         numbers={"explained": explained, "others": others},
     )
@@ -294,6 +365,7 @@ def _leak(leaks: list[int], told: str, explained: float, others: float) -> Findi
 
 def _between(a: Array, labels: Array) -> Array:
     """Return for each column the share of its variance that lies between the classes."""
+    a = a.astype(np.float64)
     total = np.square(a - a.mean(axis=0)).sum(axis=0)
     inside = np.zeros(a.shape[1])
     for k in np.unique(labels):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from chainrule.models.prepared import whole
 from chainrule.training import loop
 from chainrule.training.aside import aside
 from chainrule.training.finding import Finding
-from chainrule.training.hooks import CallbackList
+from chainrule.training.hooks import CallbackList, Logs
 from chainrule.training.progress import Progress
 from chainrule.training.trainer import Trainer
 
@@ -40,7 +40,7 @@ class Diagnosis:
     steps : int
         How many steps were trained on the side; 0 for models whose steps cannot be taken back.
     samples : int
-        How many samples were looked at.
+        How many samples these went over; of the data, all or many more are looked at.
     """
 
     findings: tuple[Finding, ...]
@@ -125,13 +125,17 @@ def diagnose(
     batches = model._collect_targets("diagnose", x, y, sample_weight, class_weight)
     model._build_for(batches.x)
     few = _whole(sampled(batches, max(size * -(-most // _EPOCHS), 2 * size)), size)
+    before = before_training(Case.of_batches(trainer, batches, size))
     stopping = model.stop_training
+    sums = [(v, v.numpy()) for metric in trainer.measuring() for v in metric.variables]
     try:
-        found, done = _treated(trainer, few, size, most)
+        found, done = _treated(trainer, few, size, most, before)
     except ArgumentError:  # steps of the user's own, or of L-BFGS: what they change stays changed
-        found, done = before_training(Case.of_batches(trainer, batches, size)), 0
+        found, done = before, 0
     finally:
         model.stop_training = stopping
+        for variable, value in sums:
+            variable.assign(value)
     told = [finding for finding in ranked(found) if finding.kind not in _LATE]
     return Diagnosis(tuple(told), done, len(few))
 
@@ -142,13 +146,29 @@ def _whole(batches: Batches, size: int) -> Batches:
     return batches.part(0, rows) if rows else batches
 
 
-def _treated(trainer: Trainer, few: Batches, size: int, most: int) -> tuple[list[Finding], int]:
+class _Beside(GradientDoctor):
+    """A doctor beside a run over a part of the data, who was told what the whole of it is like."""
+
+    def __init__(self, before: Sequence[Finding]) -> None:
+        super().__init__(statistics=4)
+        self._before = before
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Look at the first weights."""
+        super().on_train_begin(logs)
+        if self._doctor is not None:
+            self._doctor.before = [*self._before]
+
+
+def _treated(
+    trainer: Trainer, few: Batches, size: int, most: int, before: Sequence[Finding]
+) -> tuple[list[Finding], int]:
     """Return what the doctor says of a short run that is taken back, and its steps."""
     source = Arrays(few)
     size = source.batch(size)
     each = source.steps(size)
     epochs = max(most // each, 1)
-    doctor = GradientDoctor(statistics=4)
+    doctor = _Beside(before)
     with aside(trainer) as lent, warnings.catch_warnings():
         warnings.simplefilter("ignore", InitializationWarning)
         trainer.model.stop_training = False

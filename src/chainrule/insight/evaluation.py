@@ -25,6 +25,7 @@ def evaluated(
     shown: Callable[[int], Any] | None = None,
     noun: str = "row",
     files: Sequence[str] | None = None,
+    rows: Sequence[int] | Array | None = None,
 ) -> Facts | None:
     """Return facts and arrays about the answers, for `RunRecorder.conclude`.
 
@@ -38,14 +39,17 @@ def evaluated(
     part : {"validation", "test", "training"}, default "validation"
         What the samples are.
     classes : sequence of str, optional
-        Names of the classes; without, one output of whole numbers 0 and 1 is two classes too where
-        all outputs lie between.
+        Names of the classes, of as many as there are: else they are numbered. Without, one output
+        of whole numbers 0 and 1 is two classes too where all outputs lie between.
     shown : callable, optional
-        Returns a sample by its row: a picture, a text, or anything else, which is not shown.
+        Returns a sample by its index: a picture, a text, or anything else, which is not shown.
     noun : {"image", "sound", "text", "row"}, default "row"
         What a sample is.
     files : sequence of str, optional
         Where the samples came from.
+    rows : sequence of int, optional
+        Their rows in what they were taken from; by default the samples are all of it, unless they
+        come from `files`.
 
     Examples
     --------
@@ -68,10 +72,13 @@ def evaluated(
     else:
         return None
     for place, error in enumerate(facts["worst"]):
+        index = error.pop("row")
         if files is not None:
-            error["file"] = str(files[error["row"]])
+            error["file"] = str(files[index])
+        if rows is not None or files is None:
+            error["row"] = index if rows is None else int(rows[index])
         if shown is not None:
-            _show(error, shown(error["row"]), place, arrays)
+            _show(error, shown(index), place, arrays)
     return about | facts, arrays
 
 
@@ -96,13 +103,19 @@ def _chances(y: Array, outputs: Array, classes: Sequence[str] | None) -> Array |
         two = whole and set(np.unique(y).tolist()) <= {0, 1} and (inside or classes is not None)
         if not two:
             return None
-        one = one if inside else 1 / (1 + np.exp(-np.clip(one, -80, 80)))
+        one = one if inside else chances_of(one)
         return np.concatenate([1 - one, one], axis=1)
     if outputs.shape[1] > _MOST_CLASSES:
         return None
     one_hot = y.shape == outputs.shape and _is_one_hot(y)
     fits = whole and y.max(initial=0) < outputs.shape[1]
     return _probabilities(outputs) if one_hot or fits else None
+
+
+def chances_of(logits: Array) -> Array:
+    """Return ``1 / (1 + exp(-logits))``."""
+    found: Array = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+    return found
 
 
 def _is_one_hot(y: Array) -> bool:
@@ -120,7 +133,9 @@ def _probabilities(outputs: Array) -> Array:
 
 def _classified(y: Array, chances: Array, classes: Sequence[str] | None) -> Facts:
     count = chances.shape[1]
-    names = [str(c) for c in classes or range(count)]
+    names = [str(k) for k in range(count)]
+    if classes is not None and len(classes) == count:
+        names = [str(name) for name in classes]
     predicted = np.nan_to_num(chances, nan=-1.0).argmax(axis=1)
     known = (y >= 0) & (y < count)
     cells = y[known] * count + predicted[known]

@@ -14,6 +14,8 @@ from chainrule.dtypes import Array
 from chainrule.errors import ChainruleError
 from chainrule.insight.case import Case
 from chainrule.insight.layer_look import Look, look_at
+from chainrule.insight.standing import chance_of as measured_chance
+from chainrule.insight.strength_rules import penalties_of
 from chainrule.insight.trials import Trials
 from chainrule.losses import (
     BinaryCrossentropy,
@@ -22,6 +24,7 @@ from chainrule.losses import (
     MeanSquaredError,
     SparseCategoricalCrossentropy,
 )
+from chainrule.training.said import Said, said
 from chainrule.training.statistics import Statistics
 
 _EARLY = 8  # looks: those of the first 100 steps or so
@@ -47,6 +50,8 @@ class Evidence:
         What was collected within the steps.
     trials : Trials or None
         Short runs from the same beginning; ``None`` for models that they are not for.
+    fresh : bool
+        Whether the optimizer had taken no step before the run.
     """
 
     case: Case
@@ -55,6 +60,7 @@ class Evidence:
     per_epoch: int
     statistics: Statistics | None = None
     trials: Trials | None = None
+    fresh: bool = True
 
     @cached_property
     def now(self) -> Look | None:
@@ -87,7 +93,7 @@ class Evidence:
             return math.nan
         kernels = [i for i, weight in enumerate(s.weights) if len(weight.shape) > 1]
         found = s.ratio[:_EARLY, kernels]
-        known = found[np.isfinite(found)]
+        known = found[np.isfinite(found) & (found > 0)]  # gradients are summed up in between
         return float(np.median(known)) if known.size else math.nan
 
     @cached_property
@@ -103,18 +109,34 @@ class Evidence:
         return math.sqrt(sum(steps) / sum(norms)) if sum(norms) > 0 else math.nan
 
     @cached_property
-    def chance(self) -> float:
-        """The loss of the best constant prediction, or that of the first weights where it is not
-        known: what a network that has learnt nothing has."""
+    def constant(self) -> float | None:
+        """The loss of the best constant prediction, with the penalties of the first weights;
+        ``None`` where it is not known."""
         known = chance_of(self.case)
         if known is not None:
             return known
-        return self.first.loss if self.first is not None else math.nan
+        known = measured_chance(self.case)
+        if known is None:
+            return None
+        first: dict[str, float] | None = self.case.memo.get("first penalties")
+        return known + sum((penalties_of(self.case) if first is None else first).values())
 
     @property
-    def chance_is_known(self) -> bool:
-        """Whether `chance` is that of the best constant prediction."""
-        return chance_of(self.case) is not None
+    def chance(self) -> float:
+        """What a network that has learnt nothing has: `constant`, or the loss of the first weights
+        where it is not known; NaN where these were trained before."""
+        if self.constant is not None:
+            return self.constant
+        return self.first.loss if self.first is not None and self.fresh else math.nan
+
+    @property
+    def nothing(self) -> Said:
+        """What the loss is compared with, in words."""
+        if self.constant is not None:
+            return said("knowing nothing would cost {chance:.4g}", chance=self.constant)
+        if self.first is not None:
+            return said("the first loss was {loss:.4g}", loss=self.first.loss)
+        return said("what knowing nothing would cost is not known")
 
     @property
     def falling(self) -> bool:
@@ -163,12 +185,13 @@ def chance_of(case: Case) -> float | None:
     targets, for the absolute error their mean distance from the median.
     """
     loss, y = case.trainer.loss, case.sample.y
-    if y is None or not case.simple or case.sample.weights is not None:
+    if y is None or not case.representative or not case.simple or case.sample.weights is not None:
         return None
     if case.trainer.model.regularization() or getattr(loss, "reduction", "") == "sum":
         return None
     with np.errstate(all="ignore"):
-        return _constant(loss, np.asarray(y))
+        known = _constant(loss, np.asarray(y))
+    return None if known is None else case.trainer.loss_weight * known
 
 
 def _constant(loss: Any, y: Array) -> float | None:

@@ -125,7 +125,7 @@ def _card(label: str, formula: str, held: Iterator[Row], whole: bool, most: int)
     for row in held:
         way = _way(row.symbol)
         if way and way != before:
-            figures.append(f'<div class="way">{way}</div>')
+            figures.append(f'<div class="way">{escape(way)}</div>')
         before = way
         figures.append(_figure(row, most))
     said = f' <span style="font-weight:400">{escape(formula)}</span>' if formula else ""
@@ -182,8 +182,16 @@ def _bars(array: Array) -> str:
     if not finite.size:
         return said
     low, high = float(finite.min()), float(finite.max())
-    counts, _ = np.histogram(finite, _BINS, (low, high if high > low else low + 1.0))
+    counts = _counts(finite, low, high)
     shares = 100 * counts / counts.max()
     bars = "".join(f'<i style="height:{share:.1f}%"></i>' for share in shares)
     ends = f'<div class="ends"><span>{number(low)}</span><span>{number(high)}</span></div>'
     return f'<div class="bars">{bars}</div>{ends}{said}'
+
+
+def _counts(held: Array, low: float, high: float) -> Array:
+    """Return how many numbers stand in each bar; in the first all where they hardly differ."""
+    largest = max(abs(low), abs(high)) or 1.0
+    low, high = low / largest, high / largest  # whose difference is finite
+    wide = high if high - low > 1e-12 else low + 1.0
+    return np.histogram(held / largest, _BINS, (low, wide))[0]

@@ -69,13 +69,14 @@ def head(explanation: Explanation) -> str:
 
 def _summary(explanation: Explanation, width: int) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, padding=(0, 1))
     kept = _FEW if width < _NARROW else tuple(range(len(HEADS)))
     for i in kept:
         table.add_column(HEADS[i], justify="left" if i < 2 else "right", no_wrap=i > 1)
     for line in summary(explanation.layers):
-        table.add_row(*(line[i] for i in kept))
+        table.add_row(*(Text(line[i]) for i in kept))
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -65,7 +66,7 @@ def rows(layer: LayerStep) -> Iterator[Row]:
     for w in layer.weights:
         part = w.name.rpartition(".")[2]
         how = by_bias if part == "bias" else by_kernel if part == "kernel" else ""
-        how = f"∂L/∂{part} = {how}" if how else ""
+        how = f"∂L/∂{part} = {how}{w.more}" if how else ""
         yield Row(part, "", "weight", w.value)
         yield Row(f"∂L/∂{part}", how, "gradient", w.gradient)
         if w.update is not None:
@@ -87,7 +88,7 @@ def formulas(layer: LayerStep) -> tuple[str, str, str]:
 
 def _delta(layer: LayerStep) -> str:
     if layer.error is not None and layer.slope is not None:
-        return "δ = ∂L/∂a · f'(z)"
+        return "δ = ∂L/∂a · f'(z)" + (" + ∂L/∂z past a" if layer.past else "")
     if layer.error is not None:
         return "δ = ∂L/∂z, over all outputs"
     return f"δ = ∂L/∂z of {layer.activation} and loss together"
@@ -103,9 +104,9 @@ def number(value: float) -> str:
     return "0" if value == 0 else f"{value:.4g}"
 
 
-def norm(array: Array | None) -> float:
-    """Return the root of the sum of squares; NaN for what is not there."""
-    return float("nan") if array is None else float(np.linalg.norm(array.astype("float64")))
+def norm(array: Array) -> float:
+    """Return the root of the sum of squares."""
+    return float(np.linalg.norm(array.astype("float64")))
 
 
 def spread(array: Array) -> str:
@@ -140,27 +141,34 @@ def summary(layers: tuple[LayerStep, ...]) -> Iterator[tuple[str, ...]]:
         gradient = _joint([w.gradient for w in layer.weights])
         update = _joint([w.update for w in layer.weights if w.update is not None])
         weight = _joint([w.value for w in layer.weights])
-        share = update / weight if weight else float("nan")
+        share = update / weight if update is not None and weight else None
         numbers = (
             _deviation(layer.sums),
             _deviation(layer.output),
-            float("nan") if layer.slope is None else float(layer.slope.mean()),
-            norm(layer.error),
-            norm(layer.delta),
+            _mean(layer.slope),
+            None if layer.error is None else norm(layer.error),
+            None if layer.delta is None else norm(layer.delta),
             gradient,
             update,
             share,
         )
-        cells = ("" if v != v else number(v) for v in numbers)
+        cells = ("" if v is None else number(v) for v in numbers)
         yield layer.name + kind, layer.activation, *cells
 
 
-def _deviation(array: Array | None) -> float:
+def _deviation(array: Array | None) -> float | None:
     if array is None or not array.size:
-        return float("nan")
+        return None
     with np.errstate(invalid="ignore", over="ignore"):
         return float(array.std(dtype="float64"))
 
 
-def _joint(arrays: list[Array]) -> float:
-    return float(np.sqrt(sum(norm(a) ** 2 for a in arrays))) if arrays else float("nan")
+def _mean(array: Array | None) -> float | None:
+    if array is None or not array.size:
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        return float(array.mean(dtype="float64"))
+
+
+def _joint(arrays: list[Array]) -> float | None:
+    return math.hypot(*(norm(a) for a in arrays)) if arrays else None

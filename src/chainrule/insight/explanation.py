@@ -14,17 +14,18 @@ from chainrule.data.batches import Batches
 from chainrule.dtypes import Array
 from chainrule.errors import NotBuiltError, unknown_name
 from chainrule.executors import Fault
-from chainrule.graph import Value, Variable, gradient
+from chainrule.graph import Value, Variable, among, gradient
+from chainrule.graph.trail import numbering_outputs
 from chainrule.insight import explain_page, explain_text
-from chainrule.insight.explain_graph import Path, Place, places
-from chainrule.insight.posed import given, name_of
+from chainrule.insight.explain_graph import Path, Place, more_of, places
+from chainrule.insight.posed import given
 from chainrule.layers import Layer
 from chainrule.layers.recurrent import states_aside
 from chainrule.models.prepared import whole
 from chainrule.optimizers import LBFGS
 from chainrule.training.aside import load, loss_of, without_metrics
 from chainrule.training.checks import explain as mistake
-from chainrule.training.initialization import Watcher
+from chainrule.training.initialization import Watcher, layer_name
 from chainrule.training.step import layout_of
 from chainrule.training.trace import Traced, trace
 from chainrule.training.trainer import Trainer
@@ -54,12 +55,17 @@ class WeightStep:
     value: Array
     gradient: Array
     update: Array | None
+    more: str = field(default="", repr=False)  # what else adds to the gradient, in words
 
 
 @dataclass(frozen=True, eq=False)
 class LayerStep:
     """What one layer does in a step; arrays have a row for each sample. Of a layer that is called
     several times it is the last call, and its weights have the gradients of all.
+
+    Of a layer with several outputs that are taken there is one for each, the first with the
+    weights: ``"lstm"``, ``"lstm [1]"``. Weights that are in no layer are the model's, which is the
+    last then.
 
     Attributes
     ----------
@@ -80,7 +86,8 @@ class LayerStep:
         The error signal dL/da; ``None`` where the loss does not go through it: that of a softmax or
         sigmoid at the end begins at the sums.
     delta : numpy.ndarray or None
-        dL/dz, which is error times slope.
+        dL/dz, which is error times slope; where the loss, or another layer, takes the layer's sums
+        as well, the sum of both. What other layers take of its input does not count.
     weights : tuple of WeightStep
         Its trainable weights.
     """
@@ -97,6 +104,7 @@ class LayerStep:
     weights: tuple[WeightStep, ...]
     within: bool = field(default=True, repr=False)  # whether the layer has made the sums itself
     source: str = field(default="", repr=False)  # where the error signal comes from, in words
+    past: bool = field(default=False, repr=False)  # whether the sums are taken by others as well
 
     @property
     def signal(self) -> Array | None:
@@ -271,18 +279,20 @@ def _taken(trainer: Trainer, batches: Batches) -> tuple[float, list[LayerStep]]:
     if not moves:
         lent.optimizer = Watcher()
     layout = layout_of("train", len(batches), batches)
-    traced = trace(lent, layout)
+    with numbering_outputs() as numbers:
+        traced = trace(lent, layout)
     loss = loss_of(traced)
-    found = places(loss, traced.prediction, len(batches))
+    found = places(loss, traced.prediction, len(batches), numbers)
     used = {v for place in found for v in place.weights}
     moved = [v for v in trainer.model.trainable_variables if v in used]
     slopes = dict(zip(moved, gradient(loss, moved), strict=True))
     new = {v: value for v, value in traced.assigns if v in slopes} if moves else {}
     values = [loss, *slopes.values(), *new.values(), *(v for p in found for v in p.values())]
     arrays = _computed(traced, values, batches, layout)
-    known = layers_of(trainer.model)
+    known: dict[str, Layer] = {"": trainer.model, **layers_of(trainer.model)}
+    more = more_of(loss, traced.prediction)
     steps = {
-        v: WeightStep(v.name, v.numpy(), arrays[g], _moved(v, new.get(v), arrays))
+        v: WeightStep(v.name, v.numpy(), arrays[g], _moved(v, new.get(v), arrays), more[v])
         for v, g in slopes.items()
     }
     linear = {p.path for p in found if p.sums is None or not p.inside}
@@ -320,21 +330,23 @@ def _step(
     def array(value: Value | None) -> Array | None:
         return None if value is None else arrays[value]
 
-    name = name_of(place.path)
+    name = layer_name(place.path)
     layer = known.get(name)
+    number = f" [{place.number}]" if place.number else ""
     return LayerStep(
-        name,
+        (name or known[""].name) + number,
         "" if layer is None else type(layer).__name__,
-        str(place.path[-1]),
+        (str(place.path[-1]) if place.path else known[""].label) + number,
         _activation(place, layer),
         array(place.sums),
         arrays[place.output],
         array(place.slope),
         array(place.error),
         array(place.delta),
-        tuple(step for v, step in steps.items() if v in place.weights),
+        tuple(step for v, step in steps.items() if among(v, place.weights)),
         place.inside,
         _source(place, known, linear),
+        place.past,
     )
 
 
@@ -350,7 +362,7 @@ def _activation(place: Place, layer: Layer | None) -> str:
 
 def _source(place: Place, known: dict[str, Layer], linear: set[Path]) -> str:
     """Return in words where the error signal of a layer comes from."""
-    names = [name_of(path) or "the loss" for path in place.readers]
+    names = [layer_name(path) or "the loss" for path in place.readers]
     if len(names) == 1 and type(known.get(names[0])).__name__ == "Dense":
         return f"{'∂L/∂a' if place.readers[0] in linear else 'δ'}·Wᵀ of {names[0]}"
     return f"from {', '.join(names) or 'the loss'}"

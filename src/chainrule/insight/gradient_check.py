@@ -12,11 +12,12 @@ from chainrule.dtypes import Array, is_float
 from chainrule.errors import ArgumentError
 from chainrule.executors import Fault
 from chainrule.graph import Value
-from chainrule.insight.posed import Posed, given, name_of, posed
+from chainrule.insight.posed import Posed, given, posed
 from chainrule.insight.segments import Segment, depending, plain, pulled_back, segments
 from chainrule.insight.slopes import Slope, compared
 from chainrule.insight.wide import Wide
 from chainrule.models.prepared import whole
+from chainrule.training.initialization import layer_name
 from chainrule.training.progress import Progress, mode_of
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ class Check:
     measured : float
         The same as differences say it.
     off : float
-        Their difference, as a share of the larger one.
+        Their difference, as a share of the larger one; 0 where both are 0 but for rounding.
     verdict : str
-        ``"right"``, ``"wrong"``, or ``"rough"`` where differences cannot tell.
+        ``"right"``, ``"wrong"``, or ``"rough"`` where differences cannot tell: at a kink, or where
+        rounding is as large as the derivative.
     """
 
     layer: str
@@ -82,16 +84,24 @@ class GradientCheck:
 
     @property
     def wrong(self) -> tuple[str, ...]:
-        """The names of the layers whose derivative is wrong, ``"loss"`` for the loss; where each
-        layer is right by itself, those whose weights have a wrong gradient."""
-        found = [c.layer for c in self.layers if c.verdict == "wrong"]
-        found = found or [c.layer for c in self.weights if c.verdict == "wrong"]
-        return tuple(dict.fromkeys(found))
+        """The names of the layers whose derivative is wrong, ``"loss"`` for the loss. Where only
+        weights have a wrong gradient, those of layers of which, by themselves, differences cannot
+        tell; where each is right by itself, those that have the weights."""
+        found = _layers_with("wrong", self.layers)
+        if not found and (behind := _layers_with("wrong", self.weights)):
+            found = _layers_with("rough", self.layers) or behind
+        return tuple(found)
 
     @property
     def passed(self) -> bool:
-        """Whether no derivative is wrong."""
-        return not self.wrong
+        """Whether no derivative is wrong, and some are right: not where differences can tell of
+        none."""
+        return not self.wrong and self._told
+
+    @property
+    def _told(self) -> bool:
+        """Whether differences can tell of any derivative."""
+        return any(c.verdict != "rough" for c in (*self.layers, *self.weights))
 
     def __str__(self) -> str:
         alone = _table("each layer by itself", [(c.label, c) for c in self.layers])
@@ -103,12 +113,22 @@ class GradientCheck:
             rough = sum(c.verdict == "rough" for c in (*self.layers, *self.weights))
             told = f"; {rough} could not be told, at kinks or for rounding" if rough else ""
             return [f"the gradients are right to {self.tolerance:g}{told}"]
+        if not self._told:
+            return [
+                "nothing could be told: there are only kinks and rounding, or numbers that are not "
+                "finite"
+            ]
         bad = [c for c in self.layers if c.verdict == "wrong"] or self.weights
         return [_told(c) for c in bad if c.verdict == "wrong"]
 
     def __repr__(self) -> str:
-        found = "right" if self.passed else f"wrong in {', '.join(self.wrong)}"
+        found = f"wrong in {', '.join(self.wrong)}" if self.wrong else "nothing could be told"
+        found = "right" if self.passed else found
         return f"<GradientCheck of {len(self.weights)} weights: {found}>"
+
+
+def _layers_with(verdict: str, checks: Sequence[Check]) -> list[str]:
+    return list(dict.fromkeys(c.layer for c in checks if c.verdict == verdict))
 
 
 def _table(head: str, rows: Sequence[tuple[str, Check]]) -> list[str]:
@@ -208,8 +228,8 @@ def check_gradients(
     Source
     ------
     Central differences along random directions, as in Dennis and Schnabel, "Numerical Methods for
-    Unconstrained Optimization and Nonlinear Equations", 1983, section 5.4, with steps of 1e-6,
-    1e-5 and 1e-4 of the size of what is moved: one of them has to agree.
+    Unconstrained Optimization and Nonlinear Equations", 1983, section 5.4, with steps of 1e-6
+    to 1e-2 of the size of what is moved: one that is clear of rounding has to agree.
     """
     count = whole("samples", samples)
     few = whole("elements", elements, 0)
@@ -277,7 +297,7 @@ def _of_part(
         line = _Line(run, [*arrays, *ways], i, _way(arrays[i], rng))
         number = place.get(i)
         slope = _along(line, ways, None if number is None else len(ways) + number, tolerance)
-        name, label = name_of(part.path) if part.path else LOSS, _label(part.path)
+        name, label = layer_name(part.path) if part.path else LOSS, _label(part.path)
         by = _source(targets[i]) + ("" if part.path or targets[i].node else ", its penalty")
         yield Check(name, label, by, *_numbers(slope))
 
@@ -321,7 +341,7 @@ def _source(value: Value) -> str:
         return (value.name if value.node is None else "") or "its input"
     # What a gradient that was taken on the way has made of the layer is not what it puts out.
     what = "output" if value.node is None or path == value.node.path else "gradient"
-    return f"the {what} of {name_of(path) or 'the model'}"
+    return f"the {what} of {layer_name(path) or 'the model'}"
 
 
 def _label(path: Sequence[str]) -> str:
@@ -338,7 +358,7 @@ def _weights(
     """Yield the gradients of the loss by each weight: of several directions, the worst."""
     fixed, (elements, tolerance) = dict(step.feeds()), how
     stopped = list({e for part in parts for e in part.entries if e.node and _held(e)})
-    home = {w: name_of(part.path) for part in parts if part.path for w in part.weights}
+    home = {w: layer_name(part.path) for part in parts if part.path for w in part.weights}
     if stopped:
         fixed |= dict(zip(stopped, [a.copy() for a in Wide(stopped, [], fixed)([])], strict=True))
     leaves = [v.leaf for v in step.variables]

@@ -27,6 +27,7 @@ from chainrule.losses import (
     SquaredHinge,
 )
 from chainrule.training.finding import Finding
+from chainrule.training.said import Said, said
 
 _CLASSES = (
     SparseCategoricalCrossentropy,
@@ -65,11 +66,17 @@ def _twice(case: Case, head: Head) -> Finding:
     return Finding(
         "softmax_twice",
         head.again,
-        "it takes the softmax of a softmax: no probability can be more than "
-        f"{most:.2f}, the largest is {outputs.max():.2f}, and the loss cannot go below "
-        f"{-np.log(most):.2f}",
-        "leave out one of the two: the layer before, or this one's activation, should be linear",
-        cause="an activation was put both into the layer and behind it",
+        said(
+            "it takes the softmax of a softmax: no probability can be more than {most:.2f}, the "
+            "largest is {largest:.2f}, and the loss cannot go below {least:.2f}",
+            most=most,
+            largest=outputs.max(),
+            least=-np.log(most),
+        ),
+        said(
+            "leave out one of the two: the layer before, or this one's activation, should be linear"
+        ),
+        cause=said("an activation was put both into the layer and behind it"),
         change={"layer": head.again, "activation": "linear"},
         numbers={"most": most, "largest": float(outputs.max())},
     )
@@ -77,16 +84,23 @@ def _twice(case: Case, head: Head) -> Finding:
 
 def _with_logits(case: Case, head: Head) -> Finding:
     outputs = _outputs(case)
-    loss = case.trainer.loss
-    name = getattr(loss, "name", "the loss")
     return Finding(
         "softmax_with_logits",
         head.layer,
-        f"{name} was made with from_logits=True and takes the {head.activation} itself, but the "
-        f"outputs are probabilities already, from {outputs.min():.2g} to {outputs.max():.2g}",
-        "say from_logits=False (the default), or leave out the layer's activation",
-        cause=f"the {head.activation} is applied twice, so that gradients are small and no "
-        "prediction can be sure",
+        said(
+            "{loss} was made with from_logits=True and takes the {activation} itself, but the "
+            "outputs are probabilities already, from {low:.2g} to {high:.2g}",
+            loss=getattr(case.trainer.loss, "name", said("the loss")),
+            activation=head.activation,
+            low=outputs.min(),
+            high=outputs.max(),
+        ),
+        said("say from_logits=False (the default), or leave out the layer's activation"),
+        cause=said(
+            "the {activation} is applied twice, so that gradients are small and no prediction can "
+            "be sure",
+            activation=head.activation,
+        ),
         change={"loss.from_logits": False},
         numbers={"smallest": float(outputs.min()), "largest": float(outputs.max())},
     )
@@ -107,10 +121,9 @@ def loss_mismatch(case: Case) -> list[Finding]:
         Finding(
             "loss_mismatch",
             head.layer,
-            f"{because}; its outputs go from {outputs.min():.3g} to {outputs.max():.3g}"
-            + (f", {outside:.0%} of them are outside of 0 to 1" if outside else ""),
+            _gone(because, outputs, outside),
             remedy,
-            cause="the last layer's activation and the loss were not chosen together",
+            cause=said("the last layer's activation and the loss were not chosen together"),
             change=change,
             numbers={
                 "smallest": float(outputs.min()),
@@ -121,15 +134,28 @@ def loss_mismatch(case: Case) -> list[Finding]:
     ]
 
 
-_Wrong = tuple[str, str, dict[str, Any]]
+def _gone(because: Said, outputs: Array, outside: float) -> Said:
+    """Return what does not fit, and where the outputs are."""
+    found = {"because": because, "low": outputs.min(), "high": outputs.max()}
+    if not outside:
+        return said("{because}; its outputs go from {low:.3g} to {high:.3g}", **found)
+    return said(
+        "{because}; its outputs go from {low:.3g} to {high:.3g}, {outside:.0%} of them are outside "
+        "of 0 to 1",
+        outside=outside,
+        **found,
+    )
+
+
+_Wrong = tuple[Said, Said, dict[str, Any]]
 
 
 def _single_softmax(head: Head) -> _Wrong | None:
     if head.activation != "softmax" or head.units != 1:
         return None
     return (
-        "a softmax over one unit is 1 whatever its weights are",
-        "use a sigmoid with binary_crossentropy, or one unit for each class",
+        said("a softmax over one unit is 1 whatever its weights are"),
+        said("use a sigmoid with binary_crossentropy, or one unit for each class"),
         {"layer": head.layer, "activation": "sigmoid"},
     )
 
@@ -143,52 +169,97 @@ def _wrong(case: Case, head: Head) -> _Wrong | None:
     if isinstance(loss, _TRUTHS):
         return _of_truths(loss.name, head, logits)
     if isinstance(loss, DISTANCES) and kind == "softmax" and _one_hot(case.y):
-        remedy = "use categorical_crossentropy, whose gradient stays where an output is wrong"
-        told = f"{loss.name} of a softmax hardly has a gradient where it is sure and wrong"
-        return told, remedy, {"loss": "categorical_crossentropy"}
+        return _flat_where_wrong(loss.name)
     if isinstance(loss, Hinge | SquaredHinge) and kind in ("softmax", "sigmoid", "relu"):
-        told = f"{loss.name} wants numbers below -1 and above 1, and the {kind} gives none below 0"
-        remedy = "use a linear last layer or tanh; or binary_crossentropy with the sigmoid"
-        return told, remedy, {"layer": head.layer, "activation": "linear"}
+        return _no_margins(loss.name, head)
     if isinstance(loss, KLDivergence) and kind in ("linear", "tanh", "relu"):
-        told = f"{loss.name} compares probabilities, but the last layer is {kind}"
-        return told, "use a softmax", {"layer": head.layer, "activation": "softmax"}
+        told = said(
+            "{loss} compares probabilities, but the last layer is {activation}",
+            loss=loss.name,
+            activation=kind,
+        )
+        return told, said("use a softmax"), {"layer": head.layer, "activation": "softmax"}
     if isinstance(loss, Poisson) and kind in ("linear", "tanh"):
-        told = f"{loss.name} takes the logarithm of the outputs, but the last layer is {kind}"
-        remedy = "use the activation exponential or softplus"
-        return told, remedy, {"layer": head.layer, "activation": "exponential"}
+        return _no_logarithm(loss.name, head)
     return None
+
+
+def _flat_where_wrong(name: str) -> _Wrong:
+    told = said(
+        "{loss} of a softmax hardly has a gradient where it is sure and wrong",
+        loss=name,
+    )
+    remedy = said("use categorical_crossentropy, whose gradient stays where an output is wrong")
+    return told, remedy, {"loss": "categorical_crossentropy"}
+
+
+def _no_margins(name: str, head: Head) -> _Wrong:
+    told = said(
+        "{loss} wants numbers below -1 and above 1, and the {activation} gives none below 0",
+        loss=name,
+        activation=head.activation,
+    )
+    remedy = said("use a linear last layer or tanh; or binary_crossentropy with the sigmoid")
+    return told, remedy, {"layer": head.layer, "activation": "linear"}
+
+
+def _no_logarithm(name: str, head: Head) -> _Wrong:
+    told = said(
+        "{loss} takes the logarithm of the outputs, but the last layer is {activation}",
+        loss=name,
+        activation=head.activation,
+    )
+    remedy = said("use the activation exponential or softplus")
+    return told, remedy, {"layer": head.layer, "activation": "exponential"}
+
+
+def _no_logits(name: str, head: Head) -> _Wrong:
+    told = said(
+        "{loss} takes its inputs for logits, which a {activation} keeps from being any number",
+        loss=name,
+        activation=head.activation,
+    )
+    return told, said("leave out its activation"), {"layer": head.layer, "activation": "linear"}
+
+
+def _no_probabilities(name: str, head: Head, remedy: Said, activation: str) -> _Wrong:
+    told = said(
+        "{loss} takes its inputs for probabilities, but the last layer is {activation}",
+        loss=name,
+        activation=head.activation,
+    )
+    return told, remedy, {"layer": head.layer, "activation": activation}
 
 
 def _of_classes(name: str, head: Head, logits: bool) -> _Wrong | None:
     kind = head.activation
     if logits and kind in ("tanh", "relu", "softplus", "exp"):
-        told = f"{name} takes its inputs for logits, which a {kind} keeps from being any number"
-        return told, "leave out its activation", {"layer": head.layer, "activation": "linear"}
+        return _no_logits(name, head)
     if logits or kind in ("softmax", "exp", ""):
         return None
-    told = f"{name} takes its inputs for probabilities, but the last layer is {kind}"
     if kind == "linear":
-        remedy = "give it the activation softmax, or the loss from_logits=True"
+        remedy = said("give it the activation softmax, or the loss from_logits=True")
     else:
-        remedy = "give it the activation softmax"
-    return told, remedy, {"layer": head.layer, "activation": "softmax"}
+        remedy = said("give it the activation softmax")
+    return _no_probabilities(name, head, remedy, "softmax")
 
 
 def _of_truths(name: str, head: Head, logits: bool) -> _Wrong | None:
     kind = head.activation
     if logits and kind in ("tanh", "relu", "softplus", "exp"):
-        told = f"{name} takes its inputs for logits, which a {kind} keeps from being any number"
-        return told, "leave out its activation", {"layer": head.layer, "activation": "linear"}
+        return _no_logits(name, head)
     if logits or kind in ("sigmoid", ""):
         return None
     if kind == "softmax":
-        told = f"{name} judges each output on its own, but a softmax makes {head.units} depend"
-        remedy = "use categorical_crossentropy, or sigmoids where several classes can be true"
+        told = said(
+            "{loss} judges each output on its own, but a softmax makes {units} depend",
+            loss=name,
+            units=head.units,
+        )
+        remedy = said("use categorical_crossentropy, or sigmoids where several classes can be true")
         return told, remedy, {"loss": "categorical_crossentropy"}
-    told = f"{name} takes its inputs for probabilities, but the last layer is {kind}"
-    remedy = "give it the activation sigmoid, or the loss from_logits=True"
-    return told, remedy, {"layer": head.layer, "activation": "sigmoid"}
+    remedy = said("give it the activation sigmoid, or the loss from_logits=True")
+    return _no_probabilities(name, head, remedy, "sigmoid")
 
 
 def _one_hot(y: Array | None) -> bool:
@@ -214,20 +285,38 @@ def batch_too_small(case: Case) -> list[Finding]:
     layers = [layer for layer in layers if layer.trainable and layer.built]
     if not layers:
         return []
-    more = f" and {len(layers) - 1} more layers" if len(layers) > 1 else ""
-    noise = f"{np.sqrt(2 / (case.batch_size - 1)):.0%}" if case.batch_size > 1 else "without limit"
     return [
         Finding(
             "batch_too_small",
             layers[0].name,
-            f"batches are of {case.batch_size}, so the variance that {layers[0].name!r}{more} "
-            f"divides by is uncertain by {noise}",
-            "use batches of at least 16, or LayerNormalization or GroupNormalization",
-            cause="batch normalization takes mean and variance of each batch",
+            _uncertain(case.batch_size, [layer.name for layer in layers]),
+            said("use batches of at least 16, or LayerNormalization or GroupNormalization"),
+            cause=said("batch normalization takes mean and variance of each batch"),
             change={"batch_size": 32},
             numbers={"batch_size": float(case.batch_size)},
         )
     ]
+
+
+def _uncertain(size: int, names: list[str]) -> Said:
+    whose = said("{layer!r}", layer=names[0])
+    if len(names) > 1:
+        more = len(names) - 1
+        whose = said("{layer!r} and {more} more layers", layer=names[0], more=more)
+    if size < 2:
+        return said(
+            "batches are of {size}, so the variance that {layers} divides by is uncertain by "
+            "without limit",
+            size=size,
+            layers=whose,
+        )
+    return said(
+        "batches are of {size}, so the variance that {layers} divides by is uncertain by "
+        "{noise:.0%}",
+        size=size,
+        layers=whose,
+        noise=np.sqrt(2 / (size - 1)),
+    )
 
 
 def leaves(layer: Layer) -> Iterator[Layer]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from chainrule.graph import Node, Value
 from chainrule.insight.case import Case
+from chainrule.training.initialization import layer_name
 
 # What changes the form of numbers, not the numbers.
 _FORMS = frozenset(("reshape", "cast", "transpose", "broadcast", "stop_gradient"))
@@ -93,10 +94,4 @@ def activation_of(node: Node) -> str:
 
 def layer_of(node: Node) -> str | None:
     """Return the name of the layer that an operation is made by."""
-    names = [_name(label) for label in node.path[1:]]
-    return "/".join(names) if names else None
-
-
-def _name(label: str) -> str:
-    """Return the name in ``layer 'hidden' (Dense, 8 units)``."""
-    return label.split("'")[1] if label.count("'") > 1 else label
+    return layer_name(node.path) or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from chainrule.losses import (
     SquaredHinge,
 )
 from chainrule.training.finding import Finding
+from chainrule.training.said import Said, said
 from chainrule.training.trace import is_sparse
 
 # A class is rare where the most frequent one has so many times its samples, and it has so small a
@@ -120,12 +122,22 @@ def labels_imbalanced(case: Case) -> list[Finding]:
         Finding(
             "labels_imbalanced",
             None,
-            f"class {rare} has {counts[rare]:,} of {len(labels.numbers):,} samples and class "
-            f"{most} {counts[most]:,}, {ratio:.0f} times as many: always answering {most} is "
-            f"right in {labels.chance:.1%}",
-            "pass class_weight to fit, or collect or repeat samples of the rare classes; measure "
-            "by F1, AUC or balanced accuracy instead of accuracy",
-            cause="the classes are not equally frequent where the samples come from",
+            said(
+                "class {rare} has {few:,} of {samples:,} samples and class {most} {many:,}, "
+                "{ratio:.0f} times as many: always answering {most} is right in {chance:.1%}",
+                rare=rare,
+                few=counts[rare],
+                samples=len(labels.numbers),
+                most=most,
+                many=counts[most],
+                ratio=ratio,
+                chance=labels.chance,
+            ),
+            said(
+                "pass class_weight to fit, or collect or repeat samples of the rare classes; "
+                "measure by F1, AUC or balanced accuracy instead of accuracy"
+            ),
+            cause=said("the classes are not equally frequent where the samples come from"),
             change={"class_weight": _weights(counts)},
             numbers={"ratio": ratio, "rare": float(counts[rare]), "chance": labels.chance},
         )
@@ -159,22 +171,42 @@ def _classes_missing(case: Case) -> list[Finding]:
         return []
     counts = labels.counts
     met, n = np.flatnonzero(counts), len(labels.numbers)
+    used = np.union1d(met, _ignored(case, labels))
     if len(met) == 1:
-        told = f"all {n:,} samples are of class {met[0]}, so there is nothing to tell apart"
-        remedy = "look at how the targets are read"
-        return [_finding(told, remedy, "a wrong column, or rows that are sorted by class")]
-    if len(met) == labels.classes or counts[met].min() < _EACH:
+        told = said(
+            "all {samples:,} samples are of class {label}, so there is nothing to tell apart",
+            samples=n,
+            label=met[0],
+        )
+        remedy = said("look at how the targets are read")
+        return [_finding(told, remedy, said("a wrong column, or rows that are sorted by class"))]
+    if len(used) == labels.classes or counts[met].min() < _EACH:
         return []  # one as rare as these may be absent by chance
-    if met[0] == 0 and len(met) == met[-1] + 1 and labels.classes <= 1.1 * len(met):
+    if used[0] == 0 and len(used) == used[-1] + 1 and labels.classes <= 1.1 * len(used):
         return []  # a unit more at the end, e.g. for none of the classes, is soon never chosen
-    absent = [int(k) for k in np.flatnonzero(counts == 0)]
-    shown = ", ".join(map(str, absent[:5])) + (", ..." if len(absent) > 5 else "")
-    told = (
-        f"of {labels.classes} classes {len(absent)} never occur in {n:,} samples ({shown}); "
-        f"the labels go from {met[0]} to {met[-1]}"
+    absent = [int(k) for k in np.setdiff1d(np.arange(labels.classes), used)]
+    told = said(
+        "of {classes} classes {count} never occur in {samples:,} samples ({absent}); the labels go "
+        "from {least} to {most}",
+        classes=labels.classes,
+        count=len(absent),
+        samples=n,
+        absent=[*absent[:5], *(["..."] if len(absent) > 5 else [])],
+        least=met[0],
+        most=met[-1],
     )
-    remedy = f"number the classes from 0 without gaps, and give the last layer {len(met)} units"
-    return [_finding(told, remedy, "labels that do not count from 0, or rows left out")]
+    remedy = said(
+        "number the classes from 0 without gaps, and give the last layer {units} units",
+        units=len(used),
+    )
+    return [_finding(told, remedy, said("labels that do not count from 0, or rows left out"))]
+
+
+def _ignored(case: Case, labels: Labels) -> Array:
+    """Return the class that the loss leaves out, if it is one of those that there are units for."""
+    ignored = getattr(case.trainer.loss, "ignore_class", None)
+    here = ignored is not None and 0 <= ignored < labels.classes
+    return np.array([ignored] if here else [], np.int64)
 
 
 def _unreachable(case: Case, head: Head) -> list[Finding]:
@@ -189,26 +221,32 @@ def _unreachable(case: Case, head: Head) -> list[Finding]:
     if not outside:
         return []
     which = (
-        f"the {head.activation}"
+        said("the {activation}", activation=head.activation)
         if (low, high) == head.range
-        else getattr(case.trainer.loss, "name", "the loss")
+        else getattr(case.trainer.loss, "name", said("the loss"))
     )
-    told = (
-        f"{outside:.0%} of the targets are outside of {low:g} to {high:g}, what {which} allows: "
-        f"they go from {values.min():.4g} to {values.max():.4g}"
+    told = said(
+        "{outside:.0%} of the targets are outside of {low:g} to {high:g}, what {which} allows: "
+        "they go from {least:.4g} to {most:.4g}",
+        outside=outside,
+        low=low,
+        high=high,
+        which=which,
+        least=values.min(),
+        most=values.max(),
     )
-    cause = "targets and last layer were not chosen together"
+    cause = said("targets and last layer were not chosen together")
     if isinstance(case.trainer.loss, DISTANCES):
         change = {"layer": head.layer, "activation": "linear"}
-        remedy = "make the last layer linear, or scale the targets into this range"
+        remedy = said("make the last layer linear, or scale the targets into this range")
         return [_finding(told, remedy, cause, change)]
-    return [_finding(told, "scale the targets into this range", cause, {"y": "scale"})]
+    return [_finding(told, said("scale the targets into this range"), cause, {"y": "scale"})]
 
 
 def _allowed(case: Case, head: Head) -> tuple[float, float]:
-    """Return the range of targets that both the last activation and the loss make sense of."""
-    low, high = head.range
-    loss = case.trainer.loss
+    """Return the range of targets that the loss makes sense of, or, where it takes differences,
+    what the last activation can put out."""
+    loss, y = case.trainer.loss, case.y
     probabilities = (
         BinaryCrossentropy,
         BinaryFocalCrossentropy,
@@ -222,8 +260,13 @@ def _allowed(case: Case, head: Head) -> tuple[float, float]:
         return 0.0, float("inf")
     if isinstance(loss, Hinge | SquaredHinge):
         return -1.0, 1.0
-    return low, high
+    alike = y is not None and y[0].size == math.prod(case.traced.outputs[0].shape[1:])
+    if isinstance(loss, DISTANCES) and alike:
+        return head.range
+    return -float("inf"), float("inf")
 
 
-def _finding(told: str, remedy: str, cause: str, change: dict[str, Any] | None = None) -> Finding:
+def _finding(
+    told: Said, remedy: Said, cause: Said, change: dict[str, Any] | None = None
+) -> Finding:
     return Finding("labels_out_of_range", None, told, remedy, cause=cause, change=change)

@@ -16,7 +16,8 @@ _NOTHING = 1e-13  # of the largest eigenvalue: what is left of a vector after al
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Ritz values in rising order, their vectors (rows) and the norms of ``A v - theta v``."""
+    """Ritz values in rising order, the norms of ``A v - theta v``, and the vectors (rows) of the
+    smallest and of the largest, as many of each as were asked for, in rising order too."""
 
     values: Array
     vectors: Array
@@ -52,10 +53,10 @@ def lanczos(
         elif not last and j + 1 >= 2 * ends and j % 4 == 0:
             values, rows = _ritz(diagonal, beside, j + 1)
             if _settled(values, beside[j] * np.abs(rows[-1]), ends, tolerance):
-                return _spectrum(values, rows, beside[j], basis[: j + 1])
+                return _spectrum(values, rows, ends, float(beside[j]), basis[: j + 1])
         vector = _unit(found)
     values, rows = _ritz(diagonal, beside, most)
-    return _spectrum(values, rows, 0.0 if most == size else float(beside[most - 1]), basis)
+    return _spectrum(values, rows, ends, 0.0 if most == size else float(beside[most - 1]), basis)
 
 
 def _unit(vector: Array) -> Array:
@@ -84,5 +85,7 @@ def _settled(values: Array, residuals: Array, ends: int, tolerance: float) -> bo
     return bool(wanted.max() <= tolerance * np.abs(values).max())
 
 
-def _spectrum(values: Array, rows: Array, left: float, basis: Array) -> Spectrum:
-    return Spectrum(values, rows.T @ basis, left * np.abs(rows[-1]), len(values))
+def _spectrum(values: Array, rows: Array, ends: int, left: float, basis: Array) -> Spectrum:
+    # Only these of the vectors: each is as long as all weights.
+    kept = np.r_[: min(ends, len(values)), max(len(values) - ends, 0) : len(values)]
+    return Spectrum(values, rows[:, kept].T @ basis, left * np.abs(rows[-1]), len(values))

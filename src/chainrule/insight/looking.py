@@ -12,7 +12,6 @@ from chainrule.insight import record_file as form
 
 _LAYER = ("name", "kind", "activation", "units", "depth", "shape")
 _WEIGHT = ("name", "layer", "shape")
-_TABLES = (*form.OF_LAYERS, *form.OF_WEIGHTS, *form.PLAIN)
 # The gap between two looks that are written is this share of the steps so far: the more bytes a
 # look has, the larger, so that with each e-fold of steps about a megabyte is added.
 _DENSEST, _SPARSEST, _BYTES = 0.02, 0.5, 1e6
@@ -44,17 +43,16 @@ class LookWriter:
 
     def take(self, statistics: Any, elapsed: float, ending: bool = False) -> None:
         """Put the looks since the last time that are due into the record; at the end the last."""
-        if statistics is None or not len(steps := statistics.steps):
+        # Whoever asks has what was measured made tables of: not before a look can be due.
+        if statistics is None or (statistics.step <= self.next and not ending):
             return
-        first = int(np.searchsorted(steps, self.last, "right"))
-        last = len(steps) - 1
-        if first > last or (steps[last] < self.next and not ending):
+        tables = statistics.after(self.last)
+        steps = tables["steps"].tolist() if tables else []
+        if not steps or (steps[-1] < self.next and not ending):
             return
         self._layout(statistics, elapsed)
-        tables = {name: getattr(statistics, name) for name in (*_TABLES, "epochs", "loss")}
-        for i in range(first, len(steps)):
-            step = int(steps[i])
-            if step >= self.next or (ending and i == last):
+        for i, step in enumerate(steps):
+            if step >= self.next or (ending and step == steps[-1]):
                 self._write(tables, i, step, elapsed)
 
     def _layout(self, s: Any, elapsed: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -123,13 +122,3 @@ def chosen(batches: Batches, rows: Order) -> Batches:
         rows=batches.rows or len(batches),
         where=lambda row: batches.place(int(rows[row])),
     )
-
-
-def name_of(path: Sequence[str]) -> str:
-    """Return the name of the layer at a path, within others behind theirs and slashes."""
-    return "/".join(_name(label) for label in path[1:])
-
-
-def _name(label: str) -> str:
-    """Return the name in ``layer 'hidden' (Dense, 8 units)``."""
-    return label.split("'")[1] if label.count("'") > 1 else label

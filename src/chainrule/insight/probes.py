@@ -15,6 +15,7 @@ from chainrule.dtypes import Array
 from chainrule.insight.case import Case, sampled
 from chainrule.insight.data_checks import entries_of
 from chainrule.insight.labels import labels_of
+from chainrule.training.said import said
 from chainrule.training.trace import is_sparse
 
 CERTAIN = 4.0  # standard deviations of what permuted targets give: by chance once in 1,000
@@ -74,9 +75,9 @@ def _probed(case: Case) -> Probe | None:
         return None
     scaled = gram / max(float(np.trace(gram)) / len(gram), 1e-12)
     learners = {
-        "the nearest neighbours": _neighbours(gram),
-        "a linear fit": _fit(1.0 + scaled),
-        "a cubic fit": _fit((1.0 + scaled) ** 3 / 8.0),
+        said("the nearest neighbours"): _neighbours(gram),
+        said("a linear fit"): _fit(1.0 + scaled),
+        said("a cubic fit"): _fit((1.0 + scaled) ** 3 / 8.0),
     }
     rng = np.random.default_rng(0)
     orders = [np.arange(len(targets)), *(rng.permutation(len(gram)) for _ in range(_PERMUTATIONS))]

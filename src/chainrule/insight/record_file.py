@@ -21,6 +21,7 @@ Each event has ``event`` (its kind) and ``time`` (seconds of training since the 
   base64, float32 [things, `FIELDS`] and uint16 [things, `BINS`], little-endian; ``ratio``, ``dead``
   and ``snr`` one of float32;
 - ``findings``: ``findings``, all that a doctor has found so far, the last such event counting;
+  of each the sentences in English, and under ``said`` what they are translated by;
 - ``command``: ``command``, what was asked of the run from outside, with its arguments.
 
 Where a number is not finite it is one of the texts ``NaN``, ``Infinity`` and ``-Infinity``. Numbers
@@ -92,6 +93,10 @@ class RecordWriter:
     def exists(self) -> bool:
         """Return whether the folder has the record of a run."""
         return (self.folder / ABOUT).exists()
+
+    def ended(self) -> bool:
+        """Return whether the record in the folder has an end."""
+        return (self.folder / FINAL).exists()
 
     def about(self, what: Mapping[str, Any]) -> None:
         """Write what the run is, and take away what an earlier run in this folder has left."""
@@ -173,10 +178,13 @@ def plain(value: Any) -> Any:
         value = value.tolist()
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if value is None or isinstance(value, str | int | float):
+    if value is None or isinstance(value, int | float):
         return value
+    if isinstance(value, str):
+        # The names of files may hold bytes that are no characters.
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {plain(str(k)): plain(v) for k, v in value.items()}
     if isinstance(value, Sequence | set | frozenset):
         return [plain(v) for v in value]
     return type(value).__name__

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chainrule.data.iterables import Iterated, Sequenced
+from chainrule.data.prefetch import drawn
 from chainrule.data.source import Endless, First, Source, Window
 from chainrule.dtypes import Array
 from chainrule.errors import ChainruleError, GraphError
@@ -20,7 +22,9 @@ from chainrule.graph.scope import BACKWARD
 from chainrule.insight.trials import going_back
 from chainrule.training.aside import aside, training_step
 from chainrule.training.finding import Finding
-from chainrule.training.step import Step, layout_of
+from chainrule.training.initialization import layer_name
+from chainrule.training.said import Said, said
+from chainrule.training.step import Layout, Step, layout_of
 from chainrule.training.trace import Traced, trace
 from chainrule.training.trainer import Snapshot, Trainer
 
@@ -29,12 +33,12 @@ if TYPE_CHECKING:
 
 _LARGE = 1e4  # weights beyond it have run off
 _REMEDIES = {
-    "log": "add a small number to what the logarithm is taken of, or keep it above one",
-    "sqrt": "add a small number under the root: its slope at 0 is infinite",
-    "divide": "add a small number to the divisor",
-    "reciprocal": "add a small number to the divisor",
-    "power": "keep the base above a small number",
-    "exp": "keep the exponent below 88, or take the logarithm of the result into the formula",
+    "log": said("add a small number to what the logarithm is taken of, or keep it above one"),
+    "sqrt": said("add a small number under the root: its slope at 0 is infinite"),
+    "divide": said("add a small number to the divisor"),
+    "reciprocal": said("add a small number to the divisor"),
+    "power": said("keep the base above a small number"),
+    "exp": said("keep the exponent below 88, or take the logarithm of the result into the formula"),
 }
 
 
@@ -130,53 +134,54 @@ class _One:
 
 
 def _replayed(run: Run, lent: Trainer, source: Source, place: Place) -> Finding | None:
-    """Run until the loss is not finite, once more up to the step before, and look into that one
-    and the next: the weights may have been spoilt by the former."""
-    place.state.restore()
-    size = run.schedule.batch_size
-    windows = list(
-        source.windows(lent.seed, place.state.epoch, size, place.batch, run.schedule.shuffle)
-    )
-    steps = list(_ones(windows))
-    made: dict[tuple[int, bool], Step] = {}
-    last = _until(lent, steps, made, len(steps))
+    """Run until the loss, or what a step stored, is not finite; once more up to that step, and look
+    into it."""
+    made: dict[Layout, Step] = {}
+    with _steps(run, source, place) as steps:
+        bad = (i for i, one in enumerate(steps) if not _ran_well(lent, one, made))
+        last = next(bad, None)
     if last is None:
         return None
+    with _steps(run, source, place) as steps:
+        for number, one in enumerate(steps):
+            if number == last:
+                found = examined(lent, one)
+                return None if found is None else _told(run, lent, found, one, place, number)
+            _ran_well(lent, one, made)
+    return None
+
+
+@contextmanager
+def _steps(run: Run, source: Source, place: Place) -> Generator[Iterator[_One], None, None]:
+    """Put back the state of this place; yield the steps from there to the end of the epoch. Each is
+    to be used before the next is asked for: sources write into the same arrays again."""
     place.state.restore()
-    begin = max(last - 1, 0)
-    _until(lent, steps, made, begin)
-    for number in range(begin, last + 1):
-        found = examined(lent, steps[number])
-        if found is not None:
-            return _told(run, lent, found, steps[number], place, number)
-        _ran(lent, steps[number], made)
-    return None
+    schedule, seed = run.schedule, run.trainer.seed
+    size, shuffle = schedule.batch_size, schedule.shuffle
+    windows = source.windows(seed, place.state.epoch, size, place.batch, shuffle)
+    with drawn(windows, source.slots) as ahead:
+        yield (
+            _One(window, first, min(window.size, len(window) - first))
+            for window in ahead
+            for first in range(0, len(window), window.size)
+        )
 
 
-def _ones(windows: Sequence[Window]) -> Iterator[_One]:
-    for window in windows:
-        for first in range(0, len(window), window.size):
-            yield _One(window, first, min(window.size, len(window) - first))
+def _ran_well(lent: Trainer, one: _One, made: dict[Layout, Step]) -> bool:
+    """Run a step; return whether its loss is finite, and what it learnt."""
+    batches, order = one.window.batches, one.window.order
+    layout = layout_of("train", one.size, batches, order is not None)
+    if layout not in made:
+        made[layout] = training_step(lent, layout)
+    made[layout].run(batches, one.first, 1, order)
+    return math.isfinite(float(made[layout].program.output(0))) and spoilt(lent) is None
 
 
-def _until(
-    lent: Trainer, steps: Sequence[_One], made: dict[tuple[int, bool], Step], end: int
-) -> int | None:
-    """Run the steps before `end`; return the number of the first whose loss is not finite."""
-    for number, one in enumerate(steps[:end]):
-        if not math.isfinite(_ran(lent, one, made)):
-            return number
-    return None
-
-
-def _ran(lent: Trainer, one: _One, made: dict[tuple[int, bool], Step]) -> float:
-    """Run a step; return its loss."""
-    gathered = one.window.order is not None
-    key = (one.size, gathered)
-    if key not in made:
-        made[key] = training_step(lent, layout_of("train", one.size, one.window.batches, gathered))
-    made[key].run(one.window.batches, one.first, 1, one.window.order)
-    return float(made[key].program.output(0))
+def spoilt(trainer: Trainer) -> Variable | None:
+    """Return the first trainable weight, or number of the optimizer by one, that is not finite."""
+    slots = [] if trainer.optimizer is None else trainer.optimizer.variables
+    learnt = (*trainer.model.trainable_variables, *slots)
+    return next((variable for variable in learnt if _bad(variable.value)), None)
 
 
 def examined(lent: Trainer, one: _One) -> Arisen | None:
@@ -191,8 +196,27 @@ def examined(lent: Trainer, one: _One) -> Arisen | None:
     guilty = _chain(results, known)
     for node in nodes:
         if node in guilty:
-            return _arisen(node, known, one.size, traced)
+            return _arisen(node, known, traced, node in _of_samples(lent, one, nodes))
     return None
+
+
+def _of_samples(lent: Trainer, one: _One, nodes: Sequence[Node]) -> set[Node]:
+    """Return the nodes whose outputs have a row for each sample: with one sample more they have one
+    row more. A kernel may have as many rows as a batch."""
+    try:
+        more = trace(lent, layout_of("train", one.size + 1, one.window.batches))
+    except ChainruleError:
+        return set()  # a model for batches of one size
+    results = [v for v in [more.loss, *(v for _, v in more.assigns)] if v is not None]
+    others = ordered(results)
+    if [node.op for node in nodes] != [node.op for node in others]:
+        return set()
+    return {node for node, other in zip(nodes, others, strict=True) if _grown(node, other)}
+
+
+def _grown(node: Node, other: Node) -> bool:
+    pairs = zip(node.outputs, other.outputs, strict=True)
+    return all(a.shape[:1] and b.shape[:1] == (a.shape[0] + 1,) for a, b in pairs)
 
 
 def _fed(traced: Traced, one: _One) -> dict[Value, Array]:
@@ -242,19 +266,18 @@ def _bad(array: Array) -> bool:
     return array.dtype.kind == "f" and not np.isfinite(array).all()
 
 
-def _arisen(node: Node, known: dict[Value, Array], rows: int, traced: Traced) -> Arisen:
+def _arisen(node: Node, known: dict[Value, Array], traced: Traced, of_samples: bool) -> Arisen:
     outputs = [known[value] for value in node.outputs]
     array = next(a for a in outputs if _bad(a))
     place = np.argwhere(~np.isfinite(array))[0]
-    row = int(place[0]) if array.ndim and array.shape[0] == rows else None
+    row = int(place[0]) if of_samples else None
     path = node.path
     backward = bool(path) and path[0] == BACKWARD
-    labels = list(path[1 + backward :])
     given = [_array(a, known) for a in node.arguments]
     weight = next((v.name for v, new in traced.assigns if new.node is node), None)
     return Arisen(
         node.op.name,
-        "/".join(map(_name, labels)) or None,
+        layer_name(path[backward:]) or None,
         backward,
         float(array[tuple(place)]),
         row,
@@ -263,29 +286,20 @@ def _arisen(node: Node, known: dict[Value, Array], rows: int, traced: Traced) ->
     )
 
 
-def _name(label: str) -> str:
-    return label.split("'")[1] if label.count("'") > 1 else label
-
-
 def _told(run: Run, lent: Trainer, found: Arisen, one: _One, place: Place, number: int) -> Finding:
     per_epoch = run.training.steps(run.schedule.batch_size) or 0
     step = place.epoch * per_epoch + place.batch + number
-    where = "the gradient of " if found.backward else ""
-    whose = f"layer {found.layer!r}" if found.layer else "the loss"
-    whose = f"the update of {found.weight!r}" if found.weight else where + whose
-    ranges = " and ".join(f"{low:.3g} to {high:.3g}" for low, high in found.arguments[:2])
-    sample = ""
     numbers: dict[str, float] = {"value": found.value}
+    sample: str | None = None
     if found.row is not None:
         row = int(one.rows[found.row])
-        sample = f", of the sample in {one.window.batches.place(row)}"
+        sample = _placed(one.window.batches.place(row))
         numbers["row"] = float(row + one.window.batches.first)
     largest = max((float(np.abs(v.value).max()) for v in _floats(lent)), default=0.0)
     return Finding(
         "non_finite",
         found.layer or (found.weight.rsplit(".", 1)[0] if found.weight else None),
-        f"in {whose}, the operation {found.operation!r} made {found.value:g} of finite numbers"
-        f" from {ranges}{sample}",
+        _evidence(found, sample),
         _remedy(found, largest),
         step,
         _cause(found, largest),
@@ -294,19 +308,81 @@ def _told(run: Run, lent: Trainer, found: Arisen, one: _One, place: Place, numbe
     )
 
 
+def _evidence(found: Arisen, sample: str | None) -> Said:
+    made = {
+        "where": _where(found),
+        "operation": found.operation,
+        "value": found.value,
+        "given": _given(found),
+    }
+    if sample is None:
+        return said("in {where}, the operation {operation!r} made {value:g} of {given}", **made)
+    return said(
+        "in {where}, the operation {operation!r} made {value:g} of {given}, of the sample in "
+        "{sample}",
+        **made,
+        sample=sample,
+    )
+
+
+def _where(found: Arisen) -> Said:
+    """Return what was being worked out."""
+    if found.weight:
+        return said("the update of {weight!r}", weight=found.weight)
+    if found.layer and found.backward:
+        return said("the gradient of layer {layer!r}", layer=found.layer)
+    if found.layer:
+        return said("layer {layer!r}", layer=found.layer)
+    return said("the gradient of the loss") if found.backward else said("the loss")
+
+
+def _given(found: Arisen) -> Said:
+    """Return what the operation was given."""
+    if not found.arguments:
+        return said("finite numbers")
+    low, high = found.arguments[0]
+    if len(found.arguments) == 1:
+        return said("finite numbers from {low:.3g} to {high:.3g}", low=low, high=high)
+    least, most = found.arguments[1]
+    return said(
+        "finite numbers from {low:.3g} to {high:.3g} and {least:.3g} to {most:.3g}",
+        low=low,
+        high=high,
+        least=least,
+        most=most,
+    )
+
+
+def _placed(place: str) -> str:
+    """Return what the batches call a row, in words of known templates where it is such."""
+    match place.split(" ", 3):
+        case ["row", row]:
+            return said("row {row}", row=row)
+        case ["row", row, "of", whole] if whole.startswith("batch "):
+            return said("row {row} of batch {batch}", row=row, batch=whole.removeprefix("batch "))
+        case ["row", row, "of", whole]:
+            return said("row {row} of {file}", row=row, file=whole)
+        case ["sequence", number]:
+            return said("sequence {number}", number=number)
+    return place
+
+
 def _floats(lent: Trainer) -> Iterator[Variable]:
     return (v for v in lent.model.variables if v.value.size and v.value.dtype.kind == "f")
 
 
-def _cause(found: Arisen, largest: float) -> str:
+def _cause(found: Arisen, largest: float) -> Said:
     if largest > _LARGE:
-        return f"weights had grown to {largest:.3g}: the steps were too large"
+        return said("weights had grown to {largest:.3g}: the steps were too large", largest=largest)
     if found.operation in _REMEDIES:
-        return f"{found.operation!r} has no finite result, or slope, for such numbers"
-    return "numbers grew until they did not fit their dtype"
+        return said(
+            "{operation!r} has no finite result, or slope, for such numbers",
+            operation=found.operation,
+        )
+    return said("numbers grew until they did not fit their dtype")
 
 
-def _remedy(found: Arisen, largest: float) -> str:
+def _remedy(found: Arisen, largest: float) -> Said:
     if largest <= _LARGE and found.operation in _REMEDIES:
         return _REMEDIES[found.operation]
-    return "lower the learning rate, or clip gradients (the optimizer's clipnorm)"
+    return said("lower the learning rate, or clip gradients (the optimizer's clipnorm)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -16,7 +17,9 @@ from chainrule.insight.record import RunRecord
 from chainrule.insight.verdict import best_of, verdict_of
 from chainrule.insight.words import Words
 from chainrule.models.memory import size
+from chainrule.training.finding import SENTENCES
 from chainrule.training.progress import duration
+from chainrule.training.said import recalled
 
 if TYPE_CHECKING:
     from chainrule.insight.report import Page
@@ -27,6 +30,13 @@ _OF_LOOKS = {
     "updates": ("update_ratios",),
     "units": ("dead_units", "saturated_values"),
     "histograms": ("weight_histograms", "activation_histograms", "gradient_histograms"),
+}
+# What a record calls a fact about the machine, and the key of its words; the rest are names.
+_MACHINE = {
+    "system": "system",
+    "instruction set": "instruction_set",
+    "cores": "cores",
+    "threads": "threads",
 }
 
 
@@ -59,11 +69,13 @@ def _numbers(record: RunRecord, words: Words) -> Iterator[tuple[str, str]]:
         if evaluation.get(key) is not None:
             part = evaluation.get("part")
             said = words(part if part in ("test", "validation") else "training")
-            yield words("of_part", part=said, name=name), f"{float(evaluation[key]):.4g}"
+            named = _counted(words("of_part", part=said, name=name), evaluation, words)
+            yield named, f"{float(evaluation[key]):.4g}"
     best = best_of(record)
     if best is not None:
         yield words("best_of", name=words.metric(best[0])), f"{best[2]:.4g}"
-    asked = (record.about.get("training") or {}).get("epochs")
+    training = record.about.get("training") or {}
+    asked = (training.get("epochs") or 0) - (training.get("initial_epoch") or 0)
     done = len(record.epochs)
     yield words("epochs"), f"{done} / {asked}" if asked and asked != done else str(done)
     seconds = (record.final or {}).get("seconds") or record.status.get("elapsed")
@@ -75,6 +87,16 @@ def _numbers(record: RunRecord, words: Words) -> Iterator[tuple[str, str]]:
     samples = ((record.about.get("data") or {}).get("training") or {}).get("samples")
     if samples is not None:
         yield words("rows_trained"), f"{samples:,}"
+
+
+def _counted(name: str, evaluation: Mapping[str, Any], words: Words) -> str:
+    """Return the name of what was measured, with the samples where they were not all."""
+    if "of" not in evaluation:
+        return name
+    count, total = f"{int(evaluation['samples']):,}", evaluation["of"]
+    if total is None:
+        return words("of_count", name=name, count=count)
+    return words("of_some", name=name, count=count, total=f"{int(total):,}")
 
 
 def card(words: Words, key: str, content: str, wide: bool = False, note: str = "") -> str:
@@ -104,7 +126,7 @@ def _verdict(record: RunRecord, words: Words) -> str:
 
 
 def _finding(finding: Mapping[str, Any], words: Words) -> str:
-    """Return a finding: in another language than English, with what its kind means."""
+    """Return a finding: what its kind means, and what was found, in the language of the page."""
     kind = str(finding.get("kind"))
     where = []
     if finding.get("layer"):
@@ -113,13 +135,20 @@ def _finding(finding: Mapping[str, Any], words: Words) -> str:
         where.append(words("from_step", step=f"{int(finding['step']):,}"))
     small = f" <small>{escape(_DOT.join(where))}</small>" if where else ""
     rows = "".join(
-        f"<dt>{escape(words(name))}</dt><dd>{escape(str(finding[name]))}</dd>"
-        for name in ("evidence", "cause", "remedy")
+        f"<dt>{escape(words(name))}</dt>{_sentence(recalled(finding, name), words)}"
+        for name in SENTENCES
         if finding.get(name)
     )
     meaning = f"<p>{escape(words.meaning(kind))}</p>" if words.meaning(kind) else ""
     title = escape(words.kind(kind))
-    return f'<div class="finding"><h3>{title}{small}</h3>{meaning}<dl lang="en">{rows}</dl></div>'
+    return f'<div class="finding"><h3>{title}{small}</h3>{meaning}<dl>{rows}</dl></div>'
+
+
+def _sentence(text: Any, words: Words) -> str:
+    """Return what a finding says; what was recorded without a template is told to be English."""
+    said = words.text(text)
+    foreign = ' lang="en"' if words.language != "en" and said == text else ""
+    return f"<dd{foreign}>{escape(str(said))}</dd>"
 
 
 def _learning(record: RunRecord, page: Page) -> str:
@@ -303,8 +332,14 @@ def _around(about: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
             rows.append((name, _config(source)))
         elif source:
             rows.append((str(kind), str(source)))
-    rows += [(str(k), str(v)) for k, v in (about.get("machine") or {}).items()]
-    return rows
+    machine = about.get("machine") or {}
+    return rows + [_of_machine(str(k), str(v), words) for k, v in machine.items()]
+
+
+def _of_machine(name: str, value: str, words: Words) -> tuple[str, str]:
+    cores = re.fullmatch(r"(\d+) usable of (\d+)", value) if name == "cores" else None
+    value = words("cores_of", usable=cores[1], count=cores[2]) if cores else value
+    return words(_MACHINE[name]) if name in _MACHINE else name, value
 
 
 def _plain(value: Any, words: Words) -> str:

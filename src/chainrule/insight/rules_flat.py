@@ -21,6 +21,7 @@ from chainrule.insight.evidence import Evidence
 from chainrule.insight.objective import Objective
 from chainrule.optimizers import SGD
 from chainrule.training.finding import Finding
+from chainrule.training.said import said
 
 _FEWEST = 3  # epochs in which the loss stands still
 _STILL = 0.01  # of the loss of knowing nothing: a change from epoch to epoch that is none
@@ -52,7 +53,10 @@ def on_flat(e: Evidence) -> Iterator[Finding]:
     out = e.trials.led_out(_RATE)
     if not loss - out > _OUT * level:
         return
-    bends = spectrum(objective, 1, _PRODUCTS)
+    try:
+        bends = spectrum(objective, 1, _PRODUCTS)
+    except ChainruleError:
+        return
     if not _creeps(e, bends):
         yield _named(e, bends, flatness, out)
 
@@ -76,25 +80,43 @@ def _flatness(objective: Objective, weights: np.ndarray, slope: np.ndarray, loss
 def _creeps(e: Evidence, bends: Eigenvalues) -> bool:
     """Return whether the learning rate is so low that nothing moves, whatever the place."""
     rate = 0.0 if e.trials is None else e.trials.rate
-    if isinstance(e.case.trainer.optimizer, SGD):
-        return rate < _CREEPS * bends.stable_rate
-    return rate < _CREEPS * _RATE
+    sgd = isinstance(e.case.trainer.optimizer, SGD)
+    return not rate >= _CREEPS * (bends.stable_rate if sgd else _RATE)
 
 
 def _named(e: Evidence, bends: Eigenvalues, flatness: float, out: float) -> Finding:
     top, low = float(bends.largest[0]), float(bends.smallest[0])
     saddle = low < -_DOWN * abs(top)
-    where = "it bends down in some direction" if saddle else "it hardly bends down anywhere"
+    numbers = {
+        "loss": bends.loss,
+        "flatness": flatness,
+        "smallest": low,
+        "largest": top,
+        "out": out,
+    }
     return Finding(
         "saddle_point" if saddle else "plateau",
         None,
-        f"the loss stands still at {bends.loss:.4g}; its gradient times the weights is "
-        f"{flatness:.1e} of it, and {where} (curvatures from {low:.2g} to {top:.2g}); steps with "
-        f"Adam lead down to {out:.3g}",
-        f"train with Adam at about {_RATE:g}, which takes steps of a size that does not go with "
-        "the gradient's; or begin with larger random weights",
+        said(
+            "the loss stands still at {loss:.4g}; its gradient times the weights is "
+            "{flatness:.1e} of it, and it bends down in some direction (curvatures from "
+            "{smallest:.2g} to {largest:.2g}); steps with Adam lead down to {out:.3g}",
+            **numbers,
+        )
+        if saddle
+        else said(
+            "the loss stands still at {loss:.4g}; its gradient times the weights is "
+            "{flatness:.1e} of it, and it hardly bends down anywhere (curvatures from "
+            "{smallest:.2g} to {largest:.2g}); steps with Adam lead down to {out:.3g}",
+            **numbers,
+        ),
+        said(
+            "train with Adam at about {rate:g}, which takes steps of a size that does not go with "
+            "the gradient's; or begin with larger random weights",
+            rate=_RATE,
+        ),
         (len(e.losses) // 2) * e.per_epoch,
-        "the weights are near a point where the gradient is 0, which is no minimum",
+        said("the weights are near a point where the gradient is 0, which is no minimum"),
         {"optimizer": "adam", "optimizer.learning_rate": _RATE},
-        {"loss": bends.loss, "flatness": flatness, "smallest": low, "largest": top, "out": out},
+        numbers,
     )

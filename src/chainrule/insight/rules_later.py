@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.insight.evidence import Evidence
 from chainrule.training.finding import Finding
+from chainrule.training.said import said
 
 # Of the median before: clipping by the norm is set at a few times that (Pascanu et al., "On the
 # difficulty of training recurrent neural networks", arXiv 1211.5063, section 3.2), and jumps that
@@ -40,11 +41,17 @@ def _grew(layer: str, step: int, norm: float, usual: float) -> Finding:
     return Finding(
         "exploding_gradient",
         layer or None,
-        f"the norm of the gradient was {norm:.3g}, and {usual:.3g} in the median of the steps "
-        "looked into before",
-        "clip gradients by their norm (the optimizer's clipnorm), or lower the learning rate",
+        said(
+            "the norm of the gradient was {norm:.3g}, and {usual:.3g} in the median of the steps "
+            "looked into before",
+            norm=norm,
+            usual=usual,
+        ),
+        said("clip gradients by their norm (the optimizer's clipnorm), or lower the learning rate"),
         step,
-        "the weights came to a place where the loss is steep as a cliff, and were thrown off it",
+        said(
+            "the weights came to a place where the loss is steep as a cliff, and were thrown off it"
+        ),
         {"optimizer.clipnorm": float(f"{10 * usual:.1g}")},
         {"norm": norm, "usual": usual},
     )

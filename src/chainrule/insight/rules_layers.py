@@ -11,10 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from chainrule.graph import ordered
+from chainrule.insight.case import Case
 from chainrule.insight.evidence import Evidence
+from chainrule.insight.heads import layer_of
 from chainrule.insight.layer_look import LayerLook
 from chainrule.layers import RNN, Layer
 from chainrule.training.finding import Finding
+from chainrule.training.said import Said, said
 
 # That signals keep their size is what Glorot and Bengio (AISTATS 2010, equations 8 and 9) and He et
 # al. (arXiv 1502.01852, equations 10 and 14) ask for. By these limits no usual initializer with an
@@ -76,11 +80,16 @@ def _alike(e: Evidence) -> Iterator[Finding]:
             yield Finding(
                 "symmetric_initialization",
                 first.name,
-                "all its units have the same weights and get the same gradient, before the first "
-                f"step as after {e.steps} steps",
-                "begin with random kernels, e.g. GlorotUniform, which is the default",
+                said(
+                    "all its units have the same weights and get the same gradient, before the "
+                    "first step as after {steps} steps",
+                    steps=e.steps,
+                ),
+                said("begin with random kernels, e.g. GlorotUniform, which is the default"),
                 0,
-                "its kernel begins with one number everywhere, so that its units stay one unit",
+                said(
+                    "its kernel begins with one number everywhere, so that its units stay one unit"
+                ),
                 {"layer": first.name, "kernel_initializer": fitting(first.activation)},
                 {"gain": first.gain},
             )
@@ -88,12 +97,27 @@ def _alike(e: Evidence) -> Iterator[Finding]:
 
 
 def _dead(e: Evidence) -> Iterator[Finding]:
-    varies = bool(np.any(e.case.sample.x))
+    varies = any(a.any() for a in e.case.inputs)
+    idle = _idle(e.case)
     for first, now in _pairs(e):
+        if first.name in idle:
+            continue
         if now.dead >= DEAD and varies:
             yield _dead_layer(e, first, now)
             return  # what is dead behind it gets nothing
         varies = now.spread > 0
+
+
+def _idle(case: Case) -> set[str | None]:
+    """Return the layers that samples reach by inputs only that are 0 throughout."""
+    arrays = case.sample.arrays()
+    reached = {value for name, value in case.traced.feeds.items() if arrays[name].any()}
+    nodes = ordered(case.traced.outputs)
+    for node in nodes:
+        if not reached.isdisjoint(node.arguments):
+            reached.update(node.outputs)
+    busy = {layer_of(node) for node in nodes if not reached.isdisjoint(node.outputs)}
+    return {layer_of(node) for node in nodes} - busy
 
 
 def _dead_layer(e: Evidence, first: LayerLook, now: LayerLook) -> Finding:
@@ -102,22 +126,27 @@ def _dead_layer(e: Evidence, first: LayerLook, now: LayerLook) -> Finding:
     return Finding(
         "dead_relu",
         first.name,
-        f"{now.dead:.0%} of its units put out 0 for every one of {_rows(e)} samples, and so get "
-        f"no gradient; before the first step {first.dead:.0%}",
-        "begin with biases of 0 and HeNormal kernels; or use leaky_relu"
+        said(
+            "{dead:.0%} of its units put out 0 for every one of {rows} samples, and so get no "
+            "gradient; before the first step {first:.0%}",
+            dead=now.dead,
+            rows=_rows(e),
+            first=first.dead,
+        ),
+        said("begin with biases of 0 and HeNormal kernels; or use leaky_relu")
         if early
-        else "lower the learning rate; or use leaky_relu",
+        else said("lower the learning rate; or use leaky_relu"),
         0 if early else e.since("dead", first.name, DEAD),
-        "its biases begin far below 0, or its weights are such that no sample reaches it"
+        said("its biases begin far below 0, or its weights are such that no sample reaches it")
         if early
-        else "steps were so large that they carried its biases or weights out of reach",
+        else said("steps were so large that they carried its biases or weights out of reach"),
         {"layer": first.name, **whole} if early else _slower(e),
         {"dead": now.dead, "dead_at_first": first.dead},
     )
 
 
 def _slower(e: Evidence) -> dict[str, float] | None:
-    if e.trials is None or e.trials.rate <= 0:
+    if e.trials is None or not e.trials.rate > 0:
         return None
     return {"optimizer.learning_rate": e.trials.rate / 10}
 
@@ -135,16 +164,27 @@ def _saturated_layer(e: Evidence, first: LayerLook, now: LayerLook, early: bool)
     return Finding(
         "saturated_activation",
         first.name,
-        f"{now.saturated:.0%} of its {first.activation} outputs are where the slope is less than "
-        f"2 % of its largest, so that gradients die; {first.saturated:.0%} before the first step",
-        f"begin with smaller kernels, e.g. {what}, and biases of 0; and train with Adam"
+        said(
+            "{saturated:.0%} of its {activation} outputs are where the slope is less than 2 % of "
+            "its largest, so that gradients die; {first:.0%} before the first step",
+            saturated=now.saturated,
+            activation=first.activation,
+            first=first.saturated,
+        ),
+        said(
+            "begin with smaller kernels, e.g. {initializer}, and biases of 0; and train with Adam",
+            initializer=what,
+        )
         if early
-        else "lower the learning rate",
+        else said("lower the learning rate"),
         0 if early else e.since("saturated", first.name, SATURATED),
-        f"its kernel multiplies the deviation of its inputs by {first.gain:.3g}, or its biases "
-        "are far from 0"
+        said(
+            "its kernel multiplies the deviation of its inputs by {gain:.3g}, or its biases are "
+            "far from 0",
+            gain=first.gain,
+        )
         if early
-        else "steps were so large that its weighted sums ran off",
+        else said("steps were so large that its weighted sums ran off"),
         {**begun, **_ADAM} if early else _slower(e),
         {"saturated": now.saturated, "saturated_at_first": first.saturated},
     )
@@ -168,7 +208,7 @@ def _backward(e: Evidence) -> Iterator[Finding]:
     if loud:
         name = max(loud, key=lambda n: loud[n])
         yield _lost(e, "exploding_gradient", culprit(layers, name, max), loud[name], layers)
-    elif e.diverged or (e.stuck and e.chance_is_known):
+    elif e.diverged or (e.stuck and e.constant is not None):
         # Of a loss that is near 0 already the gradient is many times as large, in health too.
         again = _recurrent(e.case.model)
         yield from _over_time([one for one in layers if one.pull > _PULL and again(one.name)])
@@ -193,13 +233,21 @@ def _over_time(layers: Sequence[LayerLook]) -> Iterator[Finding]:
         yield Finding(
             "exploding_gradient",
             layer.name,
-            f"before the first step, the gradient by its kernels times these is {layer.pull:.3g} "
-            "times the loss",
-            "begin with recurrent kernels that are orthogonal, with a gain of 1, and train with "
-            "Adam; or clip gradients (the optimizer's clipnorm)",
+            said(
+                "before the first step, the gradient by its kernels times these is {pull:.3g} "
+                "times the loss",
+                pull=layer.pull,
+            ),
+            said(
+                "begin with recurrent kernels that are orthogonal, with a gain of 1, and train "
+                "with Adam; or clip gradients (the optimizer's clipnorm)"
+            ),
             0,
-            "its weights are applied again and again, and each time the signal grows: its kernel "
-            f"multiplies deviations by {layer.gain:.3g}",
+            said(
+                "its weights are applied again and again, and each time the signal grows: its "
+                "kernel multiplies deviations by {gain:.3g}",
+                gain=layer.gain,
+            ),
             {"layer": layer.name, "recurrent_initializer": "orthogonal", **_ADAM},
             {"pull": layer.pull, "gain": layer.gain},
         )
@@ -222,15 +270,26 @@ def _lost(
 ) -> Finding:
     hidden = [one for one in layers[:-1] if one.activation == layer.activation]
     names = list(dict.fromkeys([one.name for one in hidden] + [layer.name]))
-    where = "" if kind == "exploding_gradient" else " at its lowest"
     cause, remedy, change = _advice(e, kind, layer, len(layers))
     return Finding(
         kind,
         layer.name,
-        f"before the first step, the gradient by a layer's outputs is {ratio:.1e} times as large"
-        f"{where} as at the last layer",
-        f"{remedy}; and train with Adam, whose steps do not go with the size of gradients; or put "
-        "BatchNormalization between the layers",
+        said(
+            "before the first step, the gradient by a layer's outputs is {ratio:.1e} times as "
+            "large as at the last layer",
+            ratio=ratio,
+        )
+        if kind == "exploding_gradient"
+        else said(
+            "before the first step, the gradient by a layer's outputs is {ratio:.1e} times as "
+            "large at its lowest as at the last layer",
+            ratio=ratio,
+        ),
+        said(
+            "{remedy}; and train with Adam, whose steps do not go with the size of gradients; or "
+            "put BatchNormalization between the layers",
+            remedy=remedy,
+        ),
         0,
         cause,
         {"layers": names, **change, **_ADAM},
@@ -240,19 +299,25 @@ def _lost(
 
 def _advice(
     e: Evidence, kind: str, layer: LayerLook, depth: int
-) -> tuple[str, str, dict[str, str]]:
+) -> tuple[Said, Said, dict[str, str]]:
     """Return a cause, a remedy and the arguments that it changes."""
     what = fitting(layer.activation)
-    cause = f"its kernel multiplies deviations by {layer.gain:.3g}, and there are {depth} layers"
+    cause = said(
+        "its kernel multiplies deviations by {gain:.3g}, and there are {depth} layers",
+        gain=layer.gain,
+        depth=depth,
+    )
     if kind == "exploding_gradient":
-        return cause, f"begin with smaller kernels, e.g. {what}", {"kernel_initializer": what}
+        remedy = said("begin with smaller kernels, e.g. {initializer}", initializer=what)
+        return cause, remedy, {"kernel_initializer": what}
     if layer.activation not in ("sigmoid", "hard_sigmoid"):
-        return cause, f"begin with larger kernels, e.g. {what}", {"kernel_initializer": what}
-    cause = "the slope of a sigmoid is at most 1/4: each divides the gradient by 4 and more"
+        remedy = said("begin with larger kernels, e.g. {initializer}", initializer=what)
+        return cause, remedy, {"kernel_initializer": what}
+    cause = said("the slope of a sigmoid is at most 1/4: each divides the gradient by 4 and more")
     if _recurrent(e.case.model)(layer.name):
-        return cause, "use tanh, or LSTM layers", {"activation": "tanh"}
+        return cause, said("use tanh, or LSTM layers"), {"activation": "tanh"}
     change = {"activation": "relu", "kernel_initializer": "he_normal"}
-    return cause, "use relu with HeNormal kernels", change
+    return cause, said("use relu with HeNormal kernels"), change
 
 
 def _scale(e: Evidence) -> Iterator[Finding]:
@@ -270,29 +335,41 @@ def _scale(e: Evidence) -> Iterator[Finding]:
     largest = max(layers, key=lambda layer: off[layer.name])
     smallest = min(layers, key=lambda layer: off[layer.name] or math.inf)
     limit = _LARGE if wild else _HUGE if e.stuck else math.inf
-    told = f"its kernel multiplies deviations by {largest.gain:.3g}"
     if off[largest.name] > limit:
         these = [layer for layer in layers if off[layer.name] > _LARGE]
-        known = f"the first loss is {look.loss:.3g}, and knowing nothing would cost {e.chance:.3g}"
-        yield _scaled(largest, f"{known}; {told}", these)
+        told = said(
+            "the first loss is {loss:.3g}, and {nothing}; its kernel multiplies deviations by "
+            "{gain:.3g}",
+            loss=look.loss,
+            nothing=e.nothing,
+            gain=largest.gain,
+        )
+        yield _scaled(largest, told, these)
     elif off[smallest.name] < _SMALL and (faint or e.stuck):
         these = [layer for layer in layers if off[layer.name] < _SMALL]
-        share = min(spreads) / max(spreads[0], 1e-300)
-        told = f"its kernel multiplies deviations by {smallest.gain:.3g}"
-        yield _scaled(
-            smallest, f"{told}; the outputs of a later layer vary {share:.1e} as much", these
+        told = said(
+            "its kernel multiplies deviations by {gain:.3g}; the outputs of a later layer vary "
+            "{share:.1e} as much",
+            gain=smallest.gain,
+            share=min(spreads) / max(spreads[0], 1e-300),
         )
+        yield _scaled(smallest, told, these)
 
 
-def _scaled(layer: LayerLook, evidence: str, these: Sequence[LayerLook]) -> Finding:
+def _scaled(layer: LayerLook, evidence: Said, these: Sequence[LayerLook]) -> Finding:
     what = fitting(layer.activation)
     return Finding(
         "bad_initialization_scale",
         layer.name,
         evidence,
-        f"begin with kernels that keep the scale of signals, e.g. {what}",
+        said(
+            "begin with kernels that keep the scale of signals, e.g. {initializer}",
+            initializer=what,
+        ),
         0,
-        f"the initializer of its kernel does not fit {layer.activation or 'it'}",
+        said("the initializer of its kernel does not fit {activation}", activation=layer.activation)
+        if layer.activation
+        else said("the initializer of its kernel does not fit it"),
         {"layers": [one.name for one in these], "kernel_initializer": what},
         {"gain": layer.gain, "layers": len(these)},
     )

@@ -16,6 +16,7 @@ from chainrule.dtypes import Array
 from chainrule.insight.evidence import LEARNT, STUCK, Evidence
 from chainrule.insight.trials import STEPS, Trials
 from chainrule.training.finding import Finding
+from chainrule.training.said import Said, said
 
 _APART = 5.0  # times: rates nearer to each other than this serve as well
 _FAIL_APART = 2.0  # the same, where the loss runs off with one of them
@@ -44,8 +45,8 @@ def _rate(e: Evidence) -> Iterator[Finding]:
     trials = e.trials
     if trials is None or not len(e.losses) or e.learns:
         return
-    if trials.rate == 0:
-        yield _no_rate(e)
+    if trials.rate == 0 and not e.moved > 0:
+        yield _no_rate()
         return
     best = _best(e, trials) if trials.possible else None
     if best is None:
@@ -81,24 +82,13 @@ def _hardly(e: Evidence, trials: Trials, end: float) -> bool:
 
 def _verdict(e: Evidence, trials: Trials, rate: float, how: str) -> Finding:
     mine, end = trials.end(trials.rate), trials.end(rate)
-    told = f"a loss of {mine:.3g}" if math.isfinite(mine) else "a loss that is no number"
-    cause = (
-        "each step goes beyond the valley, and the loss rises or jumps about"
-        if how == "high"
-        else "each step is so small that the weights hardly move"
-    )
-    if math.isfinite(e.ratio):
-        # Karpathy, notes of the course CS231n ("Neural networks, part 3: ratio of updates").
-        cause += f": in the median by {e.ratio:.1e} of their norm; about 1e-3 is usual"
     return Finding(
         f"learning_rate_too_{how}",
         None,
-        f"the mean loss of the last epoch is {e.losses[-1]:.4g}, that of knowing nothing "
-        f"{e.chance:.4g}; {STEPS} steps from the same weights end at {told} with the rate "
-        f"{trials.rate:.3g}, and at {end:.3g} with {rate:.3g}",
-        f"set the learning rate to about {rate:.1g}",
+        _tried(e, {"rate": trials.rate, "mine": mine, "better": rate, "end": end}),
+        said("set the learning rate to about {rate:.1g}", rate=rate),
         0,
-        cause,
+        _why_too(how, e.ratio),
         {"optimizer.learning_rate": rate},
         {
             "learning_rate": trials.rate,
@@ -110,15 +100,50 @@ def _verdict(e: Evidence, trials: Trials, rate: float, how: str) -> Finding:
     )
 
 
-def _no_rate(e: Evidence) -> Finding:
+def _tried(e: Evidence, ends: dict[str, float]) -> Said:
+    """Return how a trial with the rate of the run ended, and how one with a better rate."""
+    known = {"loss": e.losses[-1], "nothing": e.nothing, "steps": STEPS, **ends}
+    if math.isfinite(ends["mine"]):
+        return said(
+            "the mean loss of the last epoch is {loss:.4g}, and {nothing}; {steps} steps from the "
+            "same weights end at a loss of {mine:.3g} with the rate {rate:.3g}, and at {end:.3g} "
+            "with {better:.3g}",
+            **known,
+        )
+    return said(
+        "the mean loss of the last epoch is {loss:.4g}, and {nothing}; {steps} steps from the same "
+        "weights end at a loss that is no number with the rate {rate:.3g}, and at {end:.3g} with "
+        "{better:.3g}",
+        **known,
+    )
+
+
+def _why_too(how: str, ratio: float) -> Said:
+    """Return what a rate that is too high or too low does; `ratio` is NaN where it is not known."""
+    cause = (
+        said("each step goes beyond the valley, and the loss rises or jumps about")
+        if how == "high"
+        else said("each step is so small that the weights hardly move")
+    )
+    if not math.isfinite(ratio):
+        return cause
+    # Karpathy, notes of the course CS231n ("Neural networks, part 3: ratio of updates").
+    return said(
+        "{cause}: in the median by {ratio:.1e} of their norm; about 1e-3 is usual",
+        cause=cause,
+        ratio=ratio,
+    )
+
+
+def _no_rate() -> Finding:
     rate = 0.001
     return Finding(
         "learning_rate_too_low",
         None,
-        "the learning rate is 0, so that no weight moves",
-        f"set the learning rate to e.g. {rate}",
+        said("the learning rate is 0, so that no weight moves"),
+        said("set the learning rate to e.g. {rate}", rate=rate),
         0,
-        "a schedule or a callback has lowered it, or it was given as 0",
+        said("a schedule or a callback has lowered it, or it was given as 0"),
         {"optimizer.learning_rate": rate},
         {"learning_rate": 0.0},
     )
@@ -151,11 +176,17 @@ def _swinging(
     return Finding(
         "oscillation",
         None,
-        f"in the last {len(losses)} epochs the loss rose by {rises:.3g} in all and fell by "
-        f"{falls:.3g}; in the mean it is {losses.mean():.3g}",
-        "lower the learning rate or the momentum, or take larger batches",
+        said(
+            "in the last {epochs} epochs the loss rose by {rises:.3g} in all and fell by "
+            "{falls:.3g}; in the mean it is {mean:.3g}",
+            epochs=len(losses),
+            rises=rises,
+            falls=falls,
+            mean=losses.mean(),
+        ),
+        said("lower the learning rate or the momentum, or take larger batches"),
         begin * e.per_epoch,
-        "steps go beyond the valley and back",
+        said("steps go beyond the valley and back"),
         _lower(e),
         {"rises": rises, "falls": falls, "swing": swing},
     )
@@ -188,12 +219,20 @@ def _still(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "loss_not_decreasing",
         None,
-        f"after {len(e.losses)} epochs the loss is {e.losses[-1]:.4g}, and knowing nothing "
-        f"would cost {e.chance:.4g}",
-        "see that x and y belong together and that the weights that should learn are trainable; "
-        "then train longer, or with a network that fits the data better",
+        said(
+            "after {epochs} epochs the loss is {loss:.4g}, and {nothing}",
+            epochs=len(e.losses),
+            loss=e.losses[-1],
+            nothing=e.nothing,
+        ),
+        said(
+            "see that x and y belong together and that the weights that should learn are "
+            "trainable; then train longer, or with a network that fits the data better"
+        ),
         0,
-        "no single one was found: neither rate nor weights nor signals are far from the usual",
+        said(
+            "no single one was found: neither rate nor weights nor signals are far from the usual"
+        ),
         None,
         {"loss": float(e.losses[-1]), "chance": e.chance, "limit": STUCK, "learnt": LEARNT},
     )

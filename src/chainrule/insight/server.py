@@ -178,15 +178,19 @@ class Host:
         return _tagged(request, tag, lambda: self.runs.with_record(name, told))
 
     def compare(self, request: Request) -> Response:
-        """Return runs beside each other."""
-        names = list(dict.fromkeys(request.query_params.getlist("run")))[:_COMPARED]
+        """Return runs beside each other, and how many more were asked for."""
+        names = list(dict.fromkeys(request.query_params.getlist("run")))
         metric, language = request.query_params.get("metric", ""), self._language(request)
-        found = self.runs.versions(names)
-        parts = f"{found}{metric}{language}"
+        found = self.runs.versions(names[:_COMPARED])
+        left_out = max(0, len(names) - _COMPARED)
+
+        def told() -> dict[str, Any]:
+            shown = views.comparison(self.runs, [*found], metric, language)
+            return {**shown, "left_out": left_out}
+
+        parts = f"{found}{metric}{language}{left_out}"
         tag = hashlib.sha256(parts.encode("utf-8", "replace")).hexdigest()[:24]
-        return _tagged(
-            request, tag, lambda: views.comparison(self.runs, [*found], metric, language)
-        )
+        return _tagged(request, tag, told)
 
     async def command(self, request: Request) -> Response:
         """Hand a command to a run."""

@@ -24,7 +24,8 @@ class Standing:
     Attributes
     ----------
     loss : float
-        The loss, as it was given to `compile`.
+        The loss in the units of the learning curve, with the weights of samples and that of the
+        loss.
     chance : float
         That of the best answer that is the same for all samples.
     skill : float
@@ -63,11 +64,14 @@ def standing(case: Case, batches: Batches | None = None) -> Standing | None:
     """Return how the model does on the sample, or on others; ``None`` where it cannot be told."""
     batches = case.sample if batches is None else batches
     y, loss = batches.y, case.trainer.loss
+    if not case.representative:
+        return None
     if not case.simple or y is None or not isinstance(loss, Loss) or loss.reduction == "sum":
         return None
     try:
         outputs = case.predicted(batches)
-        reached, constant = measured(loss, y, outputs), constant_loss(case, y, outputs.shape)
+        reached = _cost(case, batches, outputs)
+        constant = constant_loss(case, batches, outputs.shape)
     except ChainruleError:
         return None
     if constant is None or not np.isfinite(outputs).all():
@@ -95,48 +99,54 @@ def _classes(case: Case, outputs: Array) -> Array:
     return found
 
 
-def measured(loss: Loss, y: Array, outputs: Array) -> float:
-    """Return the mean loss of outputs."""
+def _cost(case: Case, batches: Batches, outputs: Array) -> float:
+    """Return the mean loss of outputs, in the units of the learning curve."""
+    loss, y = case.trainer.loss, np.asarray(batches.y)
+    if not isinstance(loss, Loss):
+        return float("nan")
     y = y[:, None] if y.ndim == outputs.ndim - 1 and outputs.shape[-1] == 1 else y
-    return float(np.mean(loss(y, outputs.astype(np.float32)).numpy()))
+    found = loss(y, outputs.astype(np.float32), batches.weights).numpy()
+    return case.trainer.loss_weight * float(np.mean(found))
 
 
 def chance_of(case: Case, batches: Batches | None = None) -> float | None:
     """Return the loss of the best constant answer for the sample, or for others, without running
     the model."""
     name = "chance" if batches is None else "chance in validation"
-    y = (case.sample if batches is None else batches).y
+    batches = case.sample if batches is None else batches
     if name not in case.memo:
         case.memo[name] = None
-        if case.simple and y is not None and len(case.traced.outputs) == 1:
-            shape = (len(y), *case.traced.outputs[0].shape[1:])
+        if case.representative and case.simple and len(case.traced.outputs) == 1:
+            shape = (len(batches), *case.traced.outputs[0].shape[1:])
             with suppress(ChainruleError):
-                case.memo[name] = constant_loss(case, y, shape)
+                case.memo[name] = constant_loss(case, batches, shape)
     found: float | None = case.memo[name]
     return found
 
 
-def constant_loss(case: Case, y: Array, shape: tuple[int, ...]) -> float | None:
+def constant_loss(case: Case, batches: Batches, shape: tuple[int, ...]) -> float | None:
     """Return the loss of the best constant answer, in the shape of the outputs."""
-    loss = case.trainer.loss
-    if not isinstance(loss, Loss):
+    loss, y, weights = case.trainer.loss, batches.y, batches.weights
+    if y is None or not isinstance(loss, Loss) or loss.reduction == "sum":
+        return None
+    if weights is not None and (weights.shape != (len(y),) or not weights.sum() > 0):
         return None
     labels = labels_of(case, y)
     if labels is not None and len(labels.numbers) == len(y):
-        answers = [_shares(case, labels, shape[-1])]
+        answers = [_shares(case, labels, weights, shape[-1])]
     elif y.dtype.kind in "fiub" and y.size == np.prod(shape):
         flat = y.reshape(shape).astype(np.float64)
-        answers = [flat.mean(axis=0), np.median(flat, axis=0)]
+        answers = [np.average(flat, axis=0, weights=weights), np.median(flat, axis=0)]
     else:
         return None
-    found = [measured(loss, y, np.broadcast_to(a, shape)) for a in answers]
-    return min(found)
+    return min(_cost(case, batches, np.broadcast_to(a, shape)) for a in answers)
 
 
-def _shares(case: Case, labels: Labels, units: int) -> Array:
+def _shares(case: Case, labels: Labels, weights: Array | None, units: int) -> Array:
     """Return the shares of the classes as probabilities, or logits, or margins."""
     loss = case.trainer.loss
-    shares = np.clip(labels.counts / len(labels.numbers), _SURE, 1 - _SURE)
+    counts = np.bincount(labels.numbers, weights, labels.classes)
+    shares: Array = np.clip(counts / counts.sum(), _SURE, 1 - _SURE)
     if "hinge" in getattr(loss, "name", ""):
         return np.where(shares == shares.max(), 1.0, -1.0)[-units:]
     logits = getattr(loss, "from_logits", False) is True

@@ -14,6 +14,7 @@ from chainrule.insight.probes import probe
 from chainrule.insight.standing import Standing, standing
 from chainrule.layers import Layer
 from chainrule.training.finding import Finding
+from chainrule.training.said import Said, said
 
 # Srivastava et al., "Dropout" (JMLR 15, 2014), section 7.3 and figure 9: the test error is flat
 # where 0.4 to 0.8 of the units are kept and rises quickly below, for want of units.
@@ -23,6 +24,7 @@ LOST = 0.75  # of the skill without dropout: what training with it shows where i
 # A penalty is too strong where it is a large part of what is made small, or has made the weights
 # so small, and the network has not learnt what simple learners can.
 PART = 0.2  # of loss and penalty
+NOTHING = 0.05  # of the way from a constant answer to no loss
 SHRUNK = 0.2  # of the size that the weights of a layer began with
 LITTLE = 0.5  # of the way from a constant answer to no loss
 _BEHIND = 0.05  # of the skill of simple learners
@@ -41,31 +43,48 @@ def dropout_too_strong(case: Case) -> list[Finding]:
     now = standing(case)
     if now is None or not now.chance > 0:
         return []
-    penalty = _penalties(case)
+    penalty = penalties_of(case)
     noisy = 1.0 - (float(case.curve("loss")[-1]) - sum(penalty.values())) / now.chance
     if noisy > LOST * now.learnt and not _poor(case, now):
         return []
     worst = max(layers, key=_rate)
-    told = (
-        f"it leaves {1 - _rate(worst):.0%} of its inputs"
-        + (f", and {len(layers)} such layers together {kept:.1%}" if len(layers) > 1 else "")
-        + f"; in training, with it, the loss is {case.curve('loss')[-1]:.4g}, without it on the "
-        f"same samples {now.loss:.4g}, and a constant answer has {now.chance:.4g}"
-    )
     names = [layer.name for layer in layers]
     change: dict[str, Any] = {"layers": names} if len(names) > 1 else {"layer": names[0]}
     return [
         Finding(
             "dropout_too_strong",
             worst.name,
-            told,
-            "use a rate from 0.2 to 0.5",
+            _left(case, now, _rate(worst), len(layers), kept),
+            said("use a rate from 0.2 to 0.5"),
             step=None if case.steps is None else case.epochs * case.steps - 1,
-            cause="in each step there are hardly any units to learn with",
+            cause=said("in each step there are hardly any units to learn with"),
             change={**change, "rate": 0.3 if len(names) == 1 else 0.1},
             numbers={"rate": _rate(worst), "kept": kept, "with": noisy, "without": now.learnt},
         )
     ]
+
+
+def _left(case: Case, now: Standing, rate: float, layers: int, kept: float) -> Said:
+    found = {
+        "left": 1 - rate,
+        "loss": case.curve("loss")[-1],
+        "without": now.loss,
+        "chance": now.chance,
+    }
+    if layers > 1:
+        return said(
+            "it leaves {left:.0%} of its inputs, and {layers} such layers together {kept:.1%}; in "
+            "training, with it, the loss is {loss:.4g}, without it on the same samples "
+            "{without:.4g}, and a constant answer has {chance:.4g}",
+            layers=layers,
+            kept=kept,
+            **found,
+        )
+    return said(
+        "it leaves {left:.0%} of its inputs; in training, with it, the loss is {loss:.4g}, without "
+        "it on the same samples {without:.4g}, and a constant answer has {chance:.4g}",
+        **found,
+    )
 
 
 def _rate(layer: Layer) -> float:
@@ -76,8 +95,11 @@ def _rate(layer: Layer) -> float:
 
 
 def _poor(case: Case, now: Standing) -> bool:
-    """Return whether a network has not learnt what simple learners can."""
+    """Return whether a network has not learnt what simple learners can; where some samples count
+    more than others, which they do not know of, whether it has learnt next to nothing."""
     simple = probe(case)
+    if case.sample.weights is not None:
+        return now.learnt < NOTHING and (simple is None or simple.related)
     if simple is None:
         return now.learnt < LITTLE
     return simple.related and simple.score - now.skill > _BEHIND
@@ -96,7 +118,7 @@ def _unsure(now: Standing) -> bool:
 def first_weights(case: Case) -> list[Finding]:
     """Keep size and penalty of the weights as they begin; return nothing."""
     case.memo["first weights"] = {v.name: _size(v) for v in case.model.trainable_variables}
-    case.memo["first penalties"] = _penalties(case)
+    case.memo["first penalties"] = penalties_of(case)
     return []
 
 
@@ -104,7 +126,7 @@ def _size(variable: Any) -> float:
     return float(np.sqrt(np.square(variable.value, dtype=np.float64).mean()))
 
 
-def _penalties(case: Case) -> dict[str, float]:
+def penalties_of(case: Case) -> dict[str, float]:
     """Return the penalty of each layer's weights, as they are now."""
     found: dict[str, float] = {}
     for layer in leaves(case.model):
@@ -119,7 +141,7 @@ def regularization_too_strong(case: Case) -> list[Finding]:
     """Return penalties, or a weight decay, that keep the weights from growing to what the network
     needs."""
     decay = float(getattr(case.trainer.optimizer, "weight_decay", None) or 0.0)
-    penalties = _penalties(case)
+    penalties = penalties_of(case)
     if not (decay or penalties) or not np.isfinite(case.curve("loss")).all():
         return []
     begun: dict[str, float] = case.memo.get("first weights", {})
@@ -152,12 +174,18 @@ def _penalized(case: Case, now: Standing, penalties: dict[str, float], share: fl
     return Finding(
         "regularization_too_strong",
         worst,
-        f"the penalty of its weights began at {first.get(worst, 0.0):.3g}; now all penalties "
-        f"together are {min(share, 1.0):.0%} of what is made small, and the loss itself is "
-        f"{now.loss:.4g}, where a constant answer has {now.chance:.4g}",
-        "use a penalty a hundred times smaller, e.g. L2(1e-4)",
+        said(
+            "the penalty of its weights began at {first:.3g}; now all penalties together are "
+            "{share:.0%} of what is made small, and the loss itself is {loss:.4g}, where a "
+            "constant answer has {chance:.4g}",
+            first=first.get(worst, 0.0),
+            share=min(share, 1.0),
+            loss=now.loss,
+            chance=now.chance,
+        ),
+        said("use a penalty a hundred times smaller, e.g. L2(1e-4)"),
         step=None if case.steps is None else case.epochs * case.steps - 1,
-        cause="small weights are worth more than right answers",
+        cause=said("small weights are worth more than right answers"),
         change={**change, "kernel_regularizer": None},
         numbers={"share": share, "loss": now.loss, "chance": now.chance},
     )
@@ -167,12 +195,20 @@ def _decayed(case: Case, now: Standing, decay: float, shrunk: list[str]) -> Find
     return Finding(
         "regularization_too_strong",
         None,
-        f"a weight decay of {decay:g} has made {len(shrunk)} kernels ({shrunk[0]}, ...) less than "
-        f"{SHRUNK:.0%} of the size that they began with; the loss is {now.loss:.4g}, and a "
-        f"constant answer has {now.chance:.4g}",
-        "use a weight decay of 0.0001 to 0.01",
+        said(
+            "a weight decay of {decay:g} has made {kernels} kernels ({first}, ...) less than "
+            "{limit:.0%} of the size that they began with; the loss is {loss:.4g}, and a constant "
+            "answer has {chance:.4g}",
+            decay=decay,
+            kernels=len(shrunk),
+            first=shrunk[0],
+            limit=SHRUNK,
+            loss=now.loss,
+            chance=now.chance,
+        ),
+        said("use a weight decay of 0.0001 to 0.01"),
         step=None if case.steps is None else case.epochs * case.steps - 1,
-        cause="weights are drawn to 0 faster than they can learn",
+        cause=said("weights are drawn to 0 faster than they can learn"),
         change={"optimizer.weight_decay": 0.004},
         numbers={"weight_decay": decay, "loss": now.loss, "chance": now.chance},
     )

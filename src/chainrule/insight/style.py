@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -9,7 +10,8 @@ from typing import Any
 # light; what a printer without colours makes alike differs by dashes and markers.
 COLORS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star")
+MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star",
+           "triangle-down", "bowtie", "hourglass", "triangle-left", "triangle-right")  # fmt: skip
 HATCHES = ("", "/", "x", ".", "\\", "-")
 # From little to much: lightness falls evenly, so that it reads the same without colours.
 SCALE = [[0, "#f4f8fc"], [0.25, "#bcd3e8"], [0.5, "#7aa5cc"], [0.75, "#33689f"], [1, "#06244a"]]
@@ -74,18 +76,22 @@ def short(name: str, longest: int = _LONGEST) -> str:
     return escape(text, quote=False)
 
 
-def unlike(names: list[str]) -> list[str]:
-    """Return short forms of names, of which no two are the same.
+def unlike(names: Sequence[str], paths: bool = True, longest: int = _LONGEST) -> list[str]:
+    """Return short forms of names, of which no two are the same; of `paths`, as those of layers
+    within layers are, the last part where that is enough.
 
     Examples
     --------
     >>> from chainrule.insight.style import unlike
-    >>> unlike(["hidden", "classes"])
+    >>> unlike(["encoder/hidden", "encoder/classes"])
     ['hidden', 'classes']
+    >>> unlike(["yes", "yes/no"], paths=False)
+    ['yes', 'yes/no']
     """
-    last = [str(name).rpartition("/")[2] for name in names]  # of layers within layers
-    for found in (last, list(map(str, names))):
-        shorter = [short(name) for name in found]
+    whole = [str(name) for name in names]
+    last = [name.rpartition("/")[2] for name in whole]
+    for found in (last, whole) if paths else (whole,):
+        shorter = [short(name, longest) for name in found]
         if len({*shorter}) == len(shorter):
             return shorter
-    return [f"{i + 1} {short(name, _LONGEST - 3)}" for i, name in enumerate(names)]
+    return [f"{i + 1} {short(name, longest - 3)}" for i, name in enumerate(whole)]

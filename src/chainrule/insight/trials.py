@@ -43,7 +43,8 @@ class Trials:
     start : Snapshot
         What the run began with.
     rate : float
-        The learning rate that it was given; of a schedule, the highest of its first steps.
+        The learning rate of the run: of a schedule the highest of its first steps, of what
+        callbacks set the highest so far; NaN where it cannot be told.
     """
 
     trainer: Trainer
@@ -174,8 +175,8 @@ def _going(losses: Array) -> bool:
 
 
 def rate_of(optimizer: Optimizer, steps: int = STEPS) -> float:
-    """Return the learning rate; of a schedule, the highest of the next steps; 0 where it cannot be
-    told."""
+    """Return the learning rate; of a schedule, the highest of the next steps; NaN where it cannot
+    be told."""
     rate = optimizer.learning_rate
     if isinstance(rate, Variable):
         return float(rate)
@@ -184,7 +185,7 @@ def rate_of(optimizer: Optimizer, steps: int = STEPS) -> float:
         steps_seen = (first, first + steps // 2, first + steps)
         return max(_at(rate, step) for step in steps_seen)
     except (ChainruleError, TypeError, ValueError):
-        return 0.0
+        return np.nan
 
 
 def _at(schedule: Schedule, step: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chainrule.callbacks.monitor import Monitor
@@ -14,6 +14,7 @@ _FEWEST = 5  # epochs from which curves say something
 _FLAT = 0.02  # the share by which a loss has to fall to be called learning
 _RISE = 0.1  # of the validation's fall, which it has to give back to be called overfitting
 _FALL = 0.05  # of all of the fall, in the last fifth, to be called still learning
+_ACTIVE = ("running", "paused")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def verdict_of(record: RunRecord, words: Words) -> Verdict:
 
 
 Judged = tuple[str, str, list[str]]
+Curve = Mapping[int, float]  # a number by the epoch, from 0, in which it was measured
 
 
 def _judged(record: RunRecord, words: Words) -> Judged:
@@ -51,51 +53,74 @@ def _judged(record: RunRecord, words: Words) -> Judged:
         return "bad", words("was_failed", message=message), []
     if count:
         return "bad", words("found_one" if count == 1 else "found_many", count=count), []
-    history = record.history
-    loss, held = history.get("loss", []), history.get("val_loss", [])
+    loss, held = _curve(record, "loss"), _curve(record, "val_loss")
     if not loss:
         return "open", words("nothing_yet"), []
-    lost = [i for i, value in enumerate(loss) if not math.isfinite(value)]
+    lost = [epoch for epoch, value in loss.items() if not math.isfinite(value)]
     if lost:
         return "bad", words("not_finite", epoch=lost[0] + 1), [words("not_finite_why")]
-    return _by_curves(loss, [v for v in held if math.isfinite(v)], words)
+    held = {epoch: held[epoch] for epoch in loss if math.isfinite(held.get(epoch, math.nan))}
+    return _by_curves(record, loss, held, words)
 
 
-def _by_curves(loss: Sequence[float], held: Sequence[float], words: Words) -> Judged:
+def _curve(record: RunRecord, name: str) -> Curve:
+    return {int(e["epoch"]): e["logs"][name] for e in record.epochs if name in e["logs"]}
+
+
+def _by_curves(record: RunRecord, loss: Curve, held: Curve, words: Words) -> Judged:
     """Return what finite curves show."""
-    first, last = _number(loss[0]), _number(loss[-1])
-    if len(loss) >= _FEWEST and loss[0] > 0 and min(loss) > (1 - _FLAT) * loss[0]:
-        return "bad", words("flat"), [words("flat_why", first=first, last=last)]
+    values = [*loss.values()]
+    if len(values) >= _FEWEST and values[0] > 0 and min(values) > (1 - _FLAT) * values[0]:
+        why = words("flat_why", first=_number(values[0]), last=_number(values[-1]))
+        return "bad", words("flat"), [why]
     if len(held) >= _FEWEST and (epoch := _turn(loss, held)) is not None:
-        best, end = _number(held[epoch]), _number(held[-1])
-        why = words("overfits_why", best=best, last=end)
-        return "fair", words("overfits", epoch=epoch + 1), [why]
+        return _overfitted(record, loss, held, epoch, words)
     curve, name = (held, "val_loss") if len(held) >= _FEWEST else (loss, "loss")
-    said = words.metric(name)
-    if len(curve) >= _FEWEST and (share := _last_fall(curve)) > _FALL:
-        why = words("still_falling_why", name=said, share=f"{share:.0%}")
-        return "fair", words("still_falling"), [why]
-    if len(curve) < _FEWEST:
-        return "open", words("short_fall" if curve[-1] < curve[0] else "too_short"), []
-    first, last = _number(curve[0]), _number(curve[-1])
-    return "good", words("healthy"), [words("healthy_why", name=said, first=first, last=last)]
+    return _fallen([*curve.values()], words.metric(name), record.state in _ACTIVE, words)
 
 
-def _turn(loss: Sequence[float], held: Sequence[float]) -> int | None:
+def _fallen(values: Sequence[float], name: str, active: bool, words: Words) -> Judged:
+    """Return how the numbers of a curve, which is called `name`, fell."""
+    if len(values) < _FEWEST:
+        return "open", words("short_fall" if values[-1] < values[0] else "too_short"), []
+    if (share := _last_fall(values)) > _FALL:
+        key = "falling" if active else "still_falling"
+        return "fair", words(key), [words(f"{key}_why", name=name, share=f"{share:.0%}")]
+    first, last = _number(values[0]), _number(values[-1])
+    return "good", words("healthy"), [words("healthy_why", name=name, first=first, last=last)]
+
+
+def _overfitted(record: RunRecord, loss: Curve, held: Curve, epoch: int, words: Words) -> Judged:
+    """Return that a run overfitted from an epoch on; where its end took it back there, that."""
+    best, last = _number(held[epoch]), _number([*held.values()][-1])
+    restored = (record.final or {}).get("restored")
+    if restored is None or _turn(_until(restored, loss), _until(restored, held)) is not None:
+        why = words("overfits_why", best=best, last=last)
+        return "fair", words("overfits", epoch=epoch + 1), [why]
+    why = words("restored_why", epoch=epoch + 1, best=best, last=last)
+    return "good", words("restored", epoch=restored + 1), [why]
+
+
+def _until(last: int, curve: Curve) -> Curve:
+    return {epoch: value for epoch, value in curve.items() if epoch <= last}
+
+
+def _turn(loss: Curve, held: Curve) -> int | None:
     """Return the epoch from which validation rises while training falls; ``None`` for none."""
-    best = min(range(len(held)), key=held.__getitem__)
-    if best == len(held) - 1 or (best == 0 and held[0] <= 0):
+    if not held:
         return None
-    fallen = max(held[0] - held[best], 0.1 * abs(held[best]))
-    risen = held[-1] - held[best]
-    learning = loss[-1] < loss[min(best, len(loss) - 1)]
-    return best if risen > _RISE * fallen and learning else None
+    best, first, last = min(held, key=held.__getitem__), min(held), max(held)
+    if best == last or (best == first and held[best] <= 0):
+        return None
+    fallen = max(held[first] - held[best], 0.1 * abs(held[best]))
+    risen = held[last] - held[best]
+    return best if risen > _RISE * fallen and loss[last] < loss[best] else None
 
 
-def _last_fall(curve: Sequence[float]) -> float:
+def _last_fall(values: Sequence[float]) -> float:
     """Return by which share of its value a curve fell over the last fifth of its epochs."""
-    before = curve[-1 - max(1, len(curve) // 5)]
-    return (before - curve[-1]) / abs(before) if before else 0.0
+    before = values[-1 - max(1, len(values) // 5)]
+    return (before - values[-1]) / abs(before) if before else 0.0
 
 
 def _best(record: RunRecord, words: Words) -> list[str]:
@@ -104,9 +129,8 @@ def _best(record: RunRecord, words: Words) -> list[str]:
     if found is None:
         return []
     name, epoch, value = found
-    epochs = len(record.epochs)
-    facts = {"value": _number(value), "epoch": epoch + 1, "epochs": epochs}
-    return [words("best_epoch", name=words.metric(name), **facts)]
+    facts = {"epoch": epoch + 1, "epochs": record.epochs[-1]["epoch"] + 1}
+    return [words("best_epoch", name=words.metric(name), value=_number(value), **facts)]
 
 
 def best_of(record: RunRecord) -> tuple[str, int, float] | None:
@@ -143,7 +167,7 @@ def _measured(record: RunRecord, words: Words) -> list[str]:
         )
         if found.get(name) is not None
     ]
-    part = words(found["part"]) if found.get("part") in ("test", "validation") else "training"
+    part = words(found["part"] if found.get("part") in ("test", "validation") else "training")
     count = f"{int(found.get('samples', 0)):,}"
     return [words("measured", count=count, part=part, numbers=", ".join(numbers))]
 

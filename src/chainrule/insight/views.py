@@ -119,7 +119,7 @@ def _compared(
         "label": words.metric(chosen),
         "held": words.metric(f"val_{chosen}"),
         "runs": [_column(name, record, chosen) for name, record in records],
-        "figure": charts.compared_curves(found, chosen, words) if chosen else None,
+        "figure": charts.compared_curves(records, chosen, words) if chosen else None,
         "differences": differences([record.about for record in found]),
     }
 

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.errors import unknown_name
+from chainrule.insight.words_of_causes import CAUSES
+from chainrule.insight.words_of_evidence import EVIDENCE
 from chainrule.insight.words_of_findings import KINDS
+from chainrule.insight.words_of_remedies import REMEDIES
 from chainrule.insight.words_of_reports import REPORT
+from chainrule.training.said import BETWEEN, Said
 
 LANGUAGES = ("en", "zh")
 Table = Mapping[str, tuple[str, str]]
@@ -75,6 +79,11 @@ _NOUNS: Table = {
     "text": ("texts", "文本"),
     "row": ("rows", "行"),
 }
+# What findings say: by language, the template for each English one. English needs none.
+SENTENCES: dict[str, dict[str, str]] = {
+    "en": {},
+    "zh": {**EVIDENCE, **CAUSES, **REMEDIES, BETWEEN: "、"},
+}
 
 
 class Words:
@@ -129,6 +138,19 @@ class Words:
         if kind in KINDS:
             return KINDS[kind][0][self._place]
         return kind.replace("_", " ")
+
+    def text(self, text: str) -> str:
+        """Return evidence, cause or remedy of a finding in this language; a text without a
+        template, e.g. of a callback of the user's, stays as it is.
+
+        Examples
+        --------
+        >>> from chainrule.insight.words import Words
+        >>> from chainrule.training.said import said
+        >>> Words("zh").text(said("set the learning rate to about {rate:.1g}", rate=0.01))
+        '把学习率设为约 0.01'
+        """
+        return text.by(SENTENCES[self.language]) if isinstance(text, Said) else text
 
     def meaning(self, kind: str) -> str:
         """Return what a kind of finding means and what helps, in a sentence or two."""

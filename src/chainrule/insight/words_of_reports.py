@@ -132,6 +132,8 @@ _LABELS: dict[str, tuple[str, str]] = {
     "rows_trained": ("training samples", "训练样本"),
     "best_of": ("best {name}", "最佳{name}"),
     "of_part": ("{part} {name}", "{part}{name}"),
+    "of_some": ("{name}, {count} of {total} samples", "{name}（{total} 个样本中的 {count} 个）"),
+    "of_count": ("{name}, {count} samples", "{name}（{count} 个样本）"),
     "where": ("layer", "层"),
     "kind": ("kind", "类型"),
     "shape": ("output", "输出形状"),
@@ -155,6 +157,11 @@ _LABELS: dict[str, tuple[str, str]] = {
     "began": ("began", "开始时间"),
     "data": ("data", "数据"),
     "machine": ("machine", "机器"),
+    "system": ("system", "系统"),
+    "instruction_set": ("instruction set", "指令集"),
+    "cores": ("cores", "核心"),
+    "cores_of": ("{usable} usable of {count}", "共 {count} 个，可用 {usable} 个"),
+    "threads": ("threads", "线程"),
     "memory": ("memory", "内存"),
     "buffers": ("activations and gradients", "激活值与梯度"),
     "scratch": ("scratch of the threads", "线程工作区"),
@@ -204,6 +211,21 @@ _VERDICTS: dict[str, tuple[str, str]] = {
         "training fell on. Stop there, or use more data, dropout or weight decay.",
         "验证损失在该轮最低（{best}），之后升至 {last}，而训练损失继续下降。"
         "可在该轮停止，或增加数据、使用 Dropout 或权重衰减。",
+    ),
+    "restored": (
+        "It has the weights of epoch {epoch}, from before it overfitted.",
+        "已恢复第 {epoch} 轮的权重，不受此后过拟合的影响。",
+    ),
+    "restored_why": (
+        "The validation loss was lowest, {best}, in epoch {epoch}, and then rose to {last}, while "
+        "that of training fell on: going back was right.",
+        "验证损失在第 {epoch} 轮最低（{best}），之后升至 {last}，而训练损失继续下降，"
+        "因此恢复较早的权重是对的。",
+    ),
+    "falling": ("Still learning.", "仍在进步。"),
+    "falling_why": (
+        "The {name} fell by {share} over the last fifth of the epochs so far.",
+        "在已完成轮次的最后五分之一中，{name}下降了 {share}。",
     ),
     "still_falling": ("Still learning when it ended.", "结束时仍在进步。"),
     "still_falling_why": (

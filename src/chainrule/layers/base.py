@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from chainrule import dtypes, ops, regularizers
 from chainrule.errors import MissingMethodError
-from chainrule.graph import Value, placeholder, scope
+from chainrule.graph import Value, placeholder, scope, trail
 from chainrule.graph.calls import Calls, at_hand
 from chainrule.graph.symbol import filled, is_symbolic, leaves
 from chainrule.layers import arguments, masks
@@ -226,6 +226,7 @@ class Layer(Weighted):
             if self.activity_regularizer is not None:
                 self._penalize(self.activity_regularizer, outputs)
             masks.pass_on(self, inputs, outputs, mask)
+            trail.number_outputs(items(outputs))
             return outputs
 
     def _penalize(self, regularizer: Callable[[Value], Value], outputs: Any) -> None:

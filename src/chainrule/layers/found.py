@@ -7,6 +7,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from chainrule.graph.calls import Watched
+from chainrule.graph.identity import same
 from chainrule.graph.value import Changes, Variable
 
 if TYPE_CHECKING:
@@ -25,10 +26,18 @@ class Found:
 
     def variables(self) -> list[Variable] | None:
         """Return the variables; ``None`` where they have to be looked for again."""
-        # Layers and variables are equal to themselves alone.
-        if self._changes != Changes.count or self._containers != self._held:
+        if self._changes != Changes.count:
+            return None
+        if not all(map(_unchanged, self._containers, self._held)):
             return None
         return [*self._variables]
+
+
+def _unchanged(container: Any, held: Any) -> bool:
+    """Return whether the very same things are in a list or dict as in its copy."""
+    if isinstance(container, dict):
+        return same([*container], [*held]) and same([*container.values()], [*held.values()])
+    return same(container, held)
 
 
 def _within(layer: Weighted) -> Iterator[Weighted]:

@@ -170,7 +170,7 @@ _NAMED = Named(
     "loss",
     Loss,
     "a loss is a name, a Loss or a function",
-    _CLASSES,
+    {**_CLASSES, "FunctionLoss": FunctionLoss},
     NAMES,
     function=_of_function,
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule import dtypes, ops
-from chainrule.errors import unknown_name
+from chainrule.errors import ArgumentError, unknown_name
 from chainrule.graph import Value
 from chainrule.graph.calls import Calls, Watched, at_hand
 from chainrule.losses.shapes import both, floats, over_losses, spread_weight
@@ -166,6 +166,11 @@ class FunctionLoss(Loss):
     reduction, name, dtype
         As in `Loss`.
 
+    Raises
+    ------
+    ArgumentError
+        For what is no function.
+
     Examples
     --------
     >>> from chainrule import ops
@@ -182,6 +187,8 @@ class FunctionLoss(Loss):
         name: str | None = None,
         dtype: str | None = None,
     ) -> None:
+        if not callable(function):
+            raise ArgumentError(f"a loss is computed by a function, not by {function!r}")
         super().__init__(reduction, name or getattr(function, "__name__", "loss"), dtype)
         self.function = function
 

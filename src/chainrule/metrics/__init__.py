@@ -270,8 +270,14 @@ def get(
 
 def _of_function(function: Any) -> Metric:
     if isinstance(function, Loss):
-        return MeanMetric(function.call, function.name)
+        return _of_loss(function, function.name)
     return MeanMetric(function)
+
+
+def _of_loss(loss: Loss, name: str) -> MeanMetric:
+    found = MeanMetric(loss.call, name)
+    found.direction = "min"
+    return found
 
 
 def _named(name: str, loss: Any, output_shape: Sequence[int | None] | None) -> Metric:
@@ -283,7 +289,7 @@ def _named(name: str, loss: Any, output_shape: Sequence[int | None] | None) -> M
     if name in NAMES:
         return _by_name(NAMES[name], name)
     if name in losses.NAMES:
-        return MeanMetric(losses.get(name).call, name)
+        return _of_loss(losses.get(name), name)
     raise unknown_name("metric", name, {*NAMES, *losses.NAMES})
 
 

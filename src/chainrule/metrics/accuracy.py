@@ -139,6 +139,8 @@ class Accuracy(MeanOfValues):
     0.75
     """
 
+    direction = "max"
+
     def __init__(self, name: str | None = "accuracy", dtype: str | None = None) -> None:
         super().__init__(name, dtype)
 
@@ -174,6 +176,8 @@ class BinaryAccuracy(MeanOfValues):
     >>> BinaryAccuracy()([1, 1, 0, 0], [0.98, 1.0, 0.0, 0.6])
     0.75
     """
+
+    direction = "max"
 
     def __init__(
         self,
@@ -219,6 +223,8 @@ class CategoricalAccuracy(MeanOfValues):
     0.5
     """
 
+    direction = "max"
+
     def __init__(self, name: str | None = "categorical_accuracy", dtype: str | None = None) -> None:
         super().__init__(name, dtype)
 
@@ -250,6 +256,8 @@ class SparseCategoricalAccuracy(MeanOfValues):
     >>> SparseCategoricalAccuracy()([1, 0], [[0.2, 0.8], [0.4, 0.6]])
     0.5
     """
+
+    direction = "max"
 
     def __init__(
         self, name: str | None = "sparse_categorical_accuracy", dtype: str | None = None

@@ -30,6 +30,12 @@ class Metric:
     dtype : str, optional
         Accepted for Keras's sake: the state is float64 always.
 
+    Attributes
+    ----------
+    direction : {"min", "max"} or None, default None
+        Whether lower or higher is better, for callbacks that watch the number; a subclass, or its
+        ``__init__``, may set it. Where it is ``None`` they go by the name.
+
     Examples
     --------
     >>> from chainrule.metrics import MeanSquaredError
@@ -56,6 +62,8 @@ class Metric:
     >>> float(Largest()(np.array([0.0, 1.0]), np.array([0.5, 3.0])))
     2.0
     """
+
+    direction: str | None = None
 
     def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
         self.name = name or snake_case(type(self).__name__)

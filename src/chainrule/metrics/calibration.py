@@ -47,6 +47,8 @@ class CalibrationError(Metric):
     Guo et al., "On Calibration of Modern Neural Networks", arXiv 1706.04599, eq. 3.
     """
 
+    direction = "min"
+
     def __init__(
         self, num_bins: int = 15, name: str | None = "calibration_error", dtype: str | None = None
     ) -> None:

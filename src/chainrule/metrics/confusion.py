@@ -55,6 +55,7 @@ class TruePositives(_Counted):
     2.0
     """
 
+    direction = "max"
     _which = 0
 
 
@@ -86,6 +87,7 @@ class FalsePositives(_Counted):
     1.0
     """
 
+    direction = "min"
     _which = 1
 
 
@@ -117,6 +119,7 @@ class TrueNegatives(_Counted):
     0.0
     """
 
+    direction = "max"
     _which = 2
 
 
@@ -148,11 +151,14 @@ class FalseNegatives(_Counted):
     1.0
     """
 
+    direction = "min"
     _which = 3
 
 
 class _Share(Thresholded):
     """What precision and recall share."""
+
+    direction = "max"
 
     def __init__(
         self,

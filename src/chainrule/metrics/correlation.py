@@ -91,6 +91,8 @@ class PearsonCorrelation(MeanOfValues):
     1.0
     """
 
+    direction = "max"
+
     def __init__(
         self,
         name: str | None = "pearson_correlation",
@@ -137,6 +139,8 @@ class ConcordanceCorrelation(MeanOfValues):
     0.6154
     """
 
+    direction = "max"
+
     def __init__(
         self,
         name: str | None = "concordance_correlation",
@@ -182,6 +186,8 @@ class CosineSimilarity(MeanOfValues):
     >>> round(CosineSimilarity()([[0.0, 1.0]], [[0.0, 2.0]]), 4)
     1.0
     """
+
+    direction = "max"
 
     def __init__(
         self,
@@ -232,6 +238,8 @@ class MeanRelativeError(MeanOfValues):
     >>> MeanRelativeError([1, 3, 2, 3])([1, 3, 2, 3], [2, 4, 6, 8])
     1.25
     """
+
+    direction = "min"
 
     def __init__(
         self,

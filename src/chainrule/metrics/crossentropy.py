@@ -40,6 +40,8 @@ class BinaryCrossentropy(MeanOfValues):
     0.6931
     """
 
+    direction = "min"
+
     def __init__(
         self,
         name: str | None = "binary_crossentropy",
@@ -97,6 +99,8 @@ class CategoricalCrossentropy(MeanOfValues):
     >>> round(CategoricalCrossentropy()([[0.0, 1.0]], [[0.5, 0.5]]), 4)
     0.6931
     """
+
+    direction = "min"
 
     def __init__(
         self,
@@ -162,6 +166,8 @@ class SparseCategoricalCrossentropy(MeanOfValues):
     >>> round(SparseCategoricalCrossentropy()([1], [[0.5, 0.5]]), 4)
     0.6931
     """
+
+    direction = "min"
 
     def __init__(
         self,

@@ -64,6 +64,8 @@ class AUC(Thresholded):
     2006, for the interpolation of precision; Flach and Kull, 2015, for the gains.
     """
 
+    direction = "max"
+
     def __init__(
         self,
         num_thresholds: int = 200,

@@ -97,6 +97,8 @@ def _is_text(y: Any) -> bool:
 class _ErrorRate(Metric):
     """Edits by the length of what is right."""
 
+    direction = "min"
+
     def __init__(self, mask_index: int, name: str | None, dtype: str | None) -> None:
         super().__init__(name, dtype)
         self.mask_index = int(mask_index)

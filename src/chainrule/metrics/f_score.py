@@ -50,6 +50,8 @@ class FBetaScore(Metric):
     0.2778
     """
 
+    direction = "max"
+
     def __init__(
         self,
         average: str | None = None,

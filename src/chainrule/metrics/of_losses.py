@@ -11,6 +11,8 @@ from chainrule.metrics.base import MeanMetric, Metric
 class _MeanLoss(MeanMetric):
     """The mean of a loss that takes no arguments."""
 
+    direction = "min"
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments as plain data: which loss it is, the class says."""
         return Metric.get_config(self)

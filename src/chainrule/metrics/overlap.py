@@ -11,6 +11,7 @@ from chainrule import ops
 from chainrule.errors import ArgumentError
 from chainrule.graph import Value
 from chainrule.losses.shapes import floats
+from chainrule.metrics.base import Metric
 from chainrule.metrics.matrix import ConfusionMatrix
 from chainrule.metrics.thresholds import Floats, ratio
 
@@ -51,6 +52,8 @@ class IoU(ConfusionMatrix):
     0.3333
     """
 
+    direction = "max"
+
     def __init__(
         self,
         num_classes: int,
@@ -77,6 +80,8 @@ class IoU(ConfusionMatrix):
         joint = (matrix.sum(axis=0) + matrix.sum(axis=1) - hits)[self.target_class_ids]
         shares = ratio(hits[self.target_class_ids], joint)
         return float(ratio(shares.sum(), np.count_nonzero(joint)))
+
+    logged = Metric.logged  # a number, where a matrix is no entry of the history
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments as plain data."""

@@ -108,6 +108,8 @@ class TopKCategoricalAccuracy(MeanOfValues):
     1.0
     """
 
+    direction = "max"
+
     def __init__(
         self,
         k: int = 5,
@@ -155,6 +157,8 @@ class SparseTopKCategoricalAccuracy(MeanOfValues):
     >>> SparseTopKCategoricalAccuracy(k=2)([2], [[0.5, 0.1, 0.4]])
     1.0
     """
+
+    direction = "max"
 
     def __init__(
         self,

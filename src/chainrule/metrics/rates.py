@@ -13,6 +13,7 @@ from chainrule.metrics.thresholds import Floats, Thresholded, checked_share, eve
 class _At(Thresholded):
     """The largest of one rate among thresholds where another reaches a value."""
 
+    direction = "max"
     _argument = ""
 
     def __init__(

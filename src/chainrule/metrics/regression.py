@@ -43,6 +43,8 @@ class MeanSquaredError(MeanOfValues):
     2.0
     """
 
+    direction = "min"
+
     def values(self, y_true: Value, y_pred: Value) -> Value:
         """Return the error of each sample."""
         return losses.mean_squared_error(y_true, y_pred)
@@ -71,6 +73,8 @@ class MeanAbsoluteError(MeanOfValues):
     >>> MeanAbsoluteError()([1.0, 2.0], [1.0, 4.0])
     1.0
     """
+
+    direction = "min"
 
     def values(self, y_true: Value, y_pred: Value) -> Value:
         """Return the error of each sample."""
@@ -146,6 +150,8 @@ class R2Score(Metric):
     As in Keras; an output whose targets are all equal scores 0 unless it is predicted exactly,
     which scores 1 (Keras: NaN).
     """
+
+    direction = "max"
 
     def __init__(
         self,

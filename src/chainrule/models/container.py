@@ -30,18 +30,16 @@ _DTYPES = {
     "I64": "int64",
     "U8": "uint8",
     "BOOL": "bool",
-}
-# What files of others hold besides; bfloat16 is read as float32.
-_FOREIGN = {
-    **_DTYPES,
+    # What callbacks keep, and files of others hold.
     "F16": "float16",
-    "BF16": "uint16",
     "I8": "int8",
     "I16": "int16",
     "U16": "uint16",
     "U32": "uint32",
     "U64": "uint64",
 }
+# What files of others hold besides; it is read as float32.
+_FOREIGN = {**_DTYPES, "BF16": "uint16"}
 _NAMES = {name: code for code, name in _DTYPES.items()}
 _BLANK = "0" * 64
 _BEGIN = b'{"__metadata__":{"sha256":"'
@@ -62,7 +60,8 @@ def write(
     Raises
     ------
     FileError
-        Where the folder is missing or not writable, or the disk is full.
+        Where the folder is missing or not writable, or the disk is full; for arrays of what is no
+        real number.
     """
     stored = {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}
     head = _header(stored, {**about, "sha256": _BLANK})
@@ -88,6 +87,8 @@ def _header(arrays: Mapping[str, Array], about: Mapping[str, str]) -> bytes:
     entries: dict[str, Any] = {"__metadata__": words}
     offset = 0
     for name, array in arrays.items():
+        if array.dtype.name not in _NAMES:
+            raise FileError(f"the array {name!r} is of {array.dtype}, which no file can hold")
         entries[name] = {
             "dtype": _NAMES[array.dtype.name],
             "shape": list(array.shape),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chainrule.data import files, idx, iterables, lazily
-from chainrule.data.batches import Batches, cut_at, split
-from chainrule.data.blocks import Part, Reader, Rows, source_of
+from chainrule.data.batches import Batches, cut_at, split, with_class_weight
+from chainrule.data.blocks import Part, Rows, source_of
 from chainrule.data.buckets import Buckets
 from chainrule.data.files import Files
 from chainrule.data.folders import SampleFolder
@@ -25,6 +25,10 @@ from chainrule.models.prepared import whole
 from chainrule.optimizers import LBFGS
 
 Sources = tuple[Source, Source | None]
+# From x, y and weights to batches: those to train on, and those held out, which are weighted by
+# their own weights alone.
+Made = Callable[[Any, Any, Any], Batches]
+Makers = tuple[Made, Made]
 
 
 @dataclass(frozen=True)
@@ -88,37 +92,29 @@ class Feeding(Batchwise):
     ) -> Sources:
         """Return the source of what was passed to `fit`, and that of the share held out."""
         x, y, weights, window = _opened(x, y, weights)
-        made = self._maker(call)
+        makers = self._maker(call), self._maker(replace(call, class_weight=None))
         found: Sources
         if isinstance(x, SampleFolder):
             _refuse(x, y, weights)
-            found = _of_folder(x, made, call.batch_size, fraction)
+            found = _of_folder(x, makers, call.batch_size, fraction)
         elif isinstance(x, Buckets):
             _refuse(x, y, weights)
-            found = _of_buckets(x, made, call, fraction)
+            found = _of_buckets(x, makers, call, fraction)
         elif isinstance(x, Files):
             _refuse(x, y, weights)
-
-            def form(rows: Rows) -> Batches:
-                return made(*x.formed(rows))
-
-            found = _of_reader(x, form, x.window_bytes, fraction)
+            found = _of_reader(x, makers, x.window_bytes, fraction)
         elif iterables.is_sequence(x) or iterables.is_iterable(x):
             return self._drawn(call, x, y, weights, fraction), None
         elif lazily.is_lazy((x, y, weights), window, self._on_host()):
-            lazy = LazyRows((x, y, weights))
-
-            def formed(rows: Rows) -> Batches:
-                return made(*lazy.formed(rows))
-
-            found = _of_reader(lazy, formed, window, fraction)
+            found = _of_reader(LazyRows((x, y, weights)), makers, window, fraction)
         else:
-            training, validation = split(made(x, y, weights), fraction)
+            training, validation = split(makers[1](x, y, weights), fraction)
+            training = with_class_weight(training, call.class_weight)
             held = None if validation is None else lazily.arrays_source(validation, window)
             found = lazily.arrays_source(training, window), held
         return _cut(call, found[0], size), found[1]
 
-    def _maker(self, call: Call) -> Callable[[Any, Any, Any], Batches]:
+    def _maker(self, call: Call) -> Made:
         """Return what makes batches of arrays: with targets and weights where the call has them."""
 
         def made(x: Any, y: Any, weights: Any) -> Batches:
@@ -222,45 +218,42 @@ def _check_samples(x: Any) -> None:
         )
 
 
-def _of_reader(
-    reader: Reader, made: Callable[[Rows], Batches], window: int, fraction: float
-) -> Sources:
+def _of_reader(reader: Files | LazyRows, makers: Makers, window: int, fraction: float) -> Sources:
     """Return the source of a reader's rows, and that of the last `fraction` of them."""
+
+    def formed(made: Made) -> Callable[[Rows], Batches]:
+        return lambda rows: made(*reader.formed(rows))
+
+    made, made_held = map(formed, makers)
     total = int(reader.sizes.sum())
     cut = cut_at(total, fraction)
     if not cut:
         return source_of(reader, made, window), None
     training, held = Part(reader, 0, cut), Part(reader, cut, total)
-    return source_of(training, made, window), source_of(held, made, window)
+    return source_of(training, made, window), source_of(held, made_held, window)
 
 
-def _of_folder(
-    folder: SampleFolder,
-    made: Callable[[Any, Any, Any], Batches],
-    size: int | None,
-    fraction: float,
-) -> Sources:
+def _of_folder(folder: SampleFolder, makers: Makers, size: int | None, fraction: float) -> Sources:
     """Return the source of a folder, and that of the `fraction` of each class held out."""
 
-    def formed(samples: Any, targets: Any) -> Batches:
-        return made(samples, targets, None)
+    def formed(made: Made) -> Callable[[Any, Any], Batches]:
+        return lambda samples, targets: made(samples, targets, None)
 
+    made, made_held = map(formed, makers)
     if not fraction:
-        return folder.source(formed, size), None
+        return folder.source(made, size), None
     training, held = folder.split(fraction)
-    return training.source(formed, size), held.source(formed, size)
+    return training.source(made, size), held.source(made_held, size)
 
 
-def _of_buckets(
-    data: Buckets, made: Callable[[Any, Any, Any], Batches], call: Call, fraction: float
-) -> Sources:
+def _of_buckets(data: Buckets, makers: Makers, call: Call, fraction: float) -> Sources:
     """Return the source of sequences by length, and that of the last `fraction` of them."""
     if call.steps is not None and not call.targets:
         raise ArgumentError("predict goes through all sequences of buckets: leave out steps")
     if not fraction:
-        return data.source(made, call.batch_size), None
+        return data.source(makers[0], call.batch_size), None
     training, held = data.split(fraction)
-    return training.source(made, call.batch_size), held.source(made, call.batch_size)
+    return training.source(makers[0], call.batch_size), held.source(makers[1], call.batch_size)
 
 
 def _cut(call: Call, source: Any, size: int) -> Source:

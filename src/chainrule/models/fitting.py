@@ -13,6 +13,7 @@ from chainrule.models.batchwise import in_order
 from chainrule.models.feeding import Call, Feeding
 from chainrule.models.memory import bytes_of
 from chainrule.models.prepared import WIDE, whole
+from chainrule.models.trained import Training
 from chainrule.training import loop
 from chainrule.training.history import History
 from chainrule.training.hooks import Callback, CallbackList, Logs
@@ -33,6 +34,8 @@ class Fitting(Feeding):
 
     history: History | None = None
     stop_training: bool = False
+    # How far the model was trained, where its file could not say how it was compiled.
+    _training: Training | None = None
 
     def compile(
         self,
@@ -80,7 +83,7 @@ class Fitting(Feeding):
         >>> model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
         """
         # Everything that can fail comes first: a refused call leaves the model as it was.
-        self._trainer = Trainer(
+        trainer = Trainer(
             self._model(),
             optimizer,
             loss,
@@ -89,6 +92,10 @@ class Fitting(Feeding):
             loss_weights,
             bytes_of(memory_limit),
         )
+        if self._training is not None and trainer.optimizer is not None:
+            self._training.go_on_in(trainer)
+            self._training = None
+        self._trainer = trainer
 
     def fit(
         self,

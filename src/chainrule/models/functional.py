@@ -184,6 +184,16 @@ class Functional(Model):
         if self._made is not None:
             common = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
             return self._made.config(self, common)
+        with sharing():
+            stack = [serialize(layer) for layer in self._unique]
+        wiring = self.wiring()
+        check_plain([wiring["inputs"], wiring["outputs"], wiring["calls"]], self.label)
+        entries = [layer.get_config() for layer in self.entries]
+        again = {"recompute": True} if self.recompute else {}
+        return {"name": self.name, "entries": entries, "layers": stack, **wiring, **again}
+
+    def wiring(self) -> dict[str, Any]:
+        """Return what each call is of and what it is given, by the places of layers and values."""
         place = {id(layer): i for i, layer in enumerate(self._unique)}
         symbols: list[Symbol] = list(self.inputs)
         calls = []
@@ -196,14 +206,8 @@ class Functional(Model):
             if call.training is not None:
                 calls[-1]["training"] = call.training
             symbols += call.outputs
-        with sharing():
-            stack = [serialize(layer) for layer in self._unique]
         ins, outs = _placed(self._ins, symbols), _placed(self._outs, symbols)
-        check_plain([ins, outs, calls], self.label)
-        entries = [layer.get_config() for layer in self.entries]
-        graph = {"entries": entries, "layers": stack, "calls": calls}
-        again = {"recompute": True} if self.recompute else {}
-        return {"name": self.name, **graph, "inputs": ins, "outputs": outs, **again}
+        return {"calls": calls, "inputs": ins, "outputs": outs}
 
     @classmethod
     def from_config(

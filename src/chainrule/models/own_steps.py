@@ -187,6 +187,26 @@ class OwnSteps(Layer):
         del measured["loss"]
         return measured
 
+    def reset_metrics(self) -> None:
+        """Begin the means of the loss and of all metrics anew.
+
+        `fit` and `evaluate` do so themselves; a loop written by hand does at the begin of an epoch.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import chainrule as cr
+        >>> model = cr.Sequential([cr.Input((2,)), cr.layers.Dense(1, kernel_initializer="zeros")])
+        >>> model.compile(loss="mse", metrics=["mae"])
+        >>> model.evaluate(np.zeros((4, 2)), np.ones(4), verbose=0)
+        [1.0, 1.0]
+        >>> model.reset_metrics()
+        >>> model.metrics[0].result()
+        0.0
+        """
+        if self._trainer is not None:
+            self._trainer.reset_metrics()
+
     def _compiled(self) -> Trainer:
         if self._trainer is None:
             raise NotBuiltError("the model is not compiled: call compile(optimizer=..., loss=...)")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chainrule import __version__
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, ChainruleError, FileError
-from chainrule.graph import Variable, room
+from chainrule.graph import room
 from chainrule.layers import Layer, sharing
 from chainrule.layers.budget import limited
-from chainrule.models import container, keras_files
-from chainrule.named import custom, registered_name
-from chainrule.training.outputs import Losses
+from chainrule.models import container, keras_files, trained
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -37,7 +35,31 @@ Path = str | os.PathLike[str]
 
 def save(model: Model, path: Path) -> None:
     """Write the whole model; the optimizer's state too where it is compiled."""
-    if type(model).__name__ not in ("Sequential", "Functional") or not _ours(model):
+    _check_kind(model)
+    if (kind := keras_files.kind_of(path)) is not None:
+        return keras_files.save(model, path, kind)
+    about = _about(model)
+    arrays = trained.named("model", model.variables)
+    if model._trainer is not None and model._trainer.optimizer is not None:
+        more, about["state"] = trained.parts_of(model._trainer)
+        arrays |= more
+    elif model._training is not None:
+        more, about["state"] = model._training.parts()
+        arrays |= more
+    container.write(path, arrays, about)
+
+
+def check(model: Model, path: Path) -> None:
+    """Refuse a model that a file of this name cannot hold, before there is anything to write."""
+    _check_kind(model)
+    if (kind := keras_files.kind_of(path)) is not None:
+        keras_files.description(model, path, kind)
+    else:
+        _about(model)
+
+
+def _check_kind(model: Model) -> None:
+    if type(model).__name__ not in ("Sequential", "Functional") or not trained.ours(model):
         raise FileError(
             f"{type(model).__name__} is a class of its own, whose code a file cannot hold.\n"
             "  fix: use save_weights(path), and load_weights(path) into a model made by that code"
@@ -46,22 +68,6 @@ def save(model: Model, path: Path) -> None:
         raise FileError(
             "the model has no weights yet: build it with Input(...) as first layer, or fit it"
         )
-    if (kind := keras_files.kind_of(path)) is not None:
-        return keras_files.save(model, path, kind)
-    about = _about(model)
-    arrays = _named("model", model.variables)
-    trainer = model._trainer
-    if trainer is not None and trainer.optimizer is not None:
-        arrays |= _named("optimizer", list(trainer.optimizer.variables))
-        arrays["random_key"] = trainer.key.value
-        about["state"] = json.dumps({"seed": trainer.seed, "epoch": trainer.epoch})
-    container.write(path, arrays, about)
-
-
-def _ours(thing: Any) -> bool:
-    kind = type(thing)
-    registered = custom(registered_name(kind)) is kind
-    return registered or kind.__module__.startswith("chainrule.")
 
 
 def _about(model: Model) -> dict[str, str]:
@@ -80,58 +86,9 @@ def _about(model: Model) -> dict[str, str]:
         "label_names": json.dumps(model.label_names),
         "metadata": json.dumps(model.metadata),
     }
-    if (compiled := _compiled(model)) is not None:
+    if (compiled := trained.compiled(model)) is not None:
         about["compile"] = json.dumps(compiled)
     return about
-
-
-def _named(prefix: str, variables: Sequence[Variable]) -> dict[str, Array]:
-    """Return the elements by a name that says which variable they are; numbers keep it unique."""
-    return {f"{prefix}/{i:03}/{v.name}": v.value for i, v in enumerate(variables)}
-
-
-def _compiled(model: Model) -> dict[str, Any] | None:
-    """Return how the model was compiled; ``None`` where that includes functions of the user's."""
-    trainer = model._trainer
-    if trainer is None or trainer.optimizer is None:
-        return None
-    names, weighted = trainer.asked
-    try:
-        if isinstance(trainer.loss, Losses):
-            compiled = {"optimizer": _described(trainer.optimizer), **_given(trainer.loss)}
-            return {**compiled, "memory_limit": trainer.memory_limit}
-        return {
-            "optimizer": _described(trainer.optimizer),
-            "loss": _described(trainer.loss),
-            "loss_weights": None if trainer.loss_weight == 1 else trainer.loss_weight,
-            "metrics": [_described(m) for m in names],
-            "weighted_metrics": [_described(m) for m in weighted],
-            "memory_limit": trainer.memory_limit,
-        }
-    except (TypeError, ArgumentError):
-        return None
-
-
-def _given(many: Losses) -> dict[str, Any]:
-    """Return what `compile` was given for several outputs, by their names."""
-    parts = many.outputs
-    return {
-        "loss": {o.name: None if o.loss is None else _described(o.loss) for o in parts},
-        "loss_weights": {o.name: o.weight for o in parts},
-        "metrics": {o.name: [_described(m) for m in o.asked] for o in parts},
-        "weighted_metrics": {o.name: [_described(m) for m in o.asked_weighted] for o in parts},
-    }
-
-
-def _described(thing: Any) -> Any:
-    """Return a name as it is, an object of the package as its class and configuration."""
-    if thing is None or isinstance(thing, str):
-        return thing
-    if not _ours(thing) or not hasattr(thing, "get_config"):
-        raise TypeError(f"{thing!r} cannot be described")
-    described = {"class_name": registered_name(type(thing)), "config": thing.get_config()}
-    json.dumps(described)
-    return described
 
 
 def load_model(
@@ -149,7 +106,9 @@ def load_model(
     custom_objects : mapping of str to class, optional
         Layers of your own, by the name of their class.
     compile : bool, default True
-        Whether to restore optimizer, loss and metrics as well.
+        Whether to restore optimizer, loss and metrics as well. Where the model was compiled with
+        functions of your own that are not registered (`saving.register_keras_serializable`), call
+        `compile` with them: training then goes on where it was, at the rate that you give.
 
     Raises
     ------
@@ -171,9 +130,9 @@ def load_model(
     with room.limited(sum(a.nbytes for a in arrays.values())):
         with limited(sum(a.nbytes for name, a in arrays.items() if name.startswith("model/"))):
             model = _rebuilt(path, about, custom_objects)
-        _fill(path, "model", model.variables, arrays)
-        if compile and "compile" in about:
-            _recompile(path, model, about, arrays)
+        trained.fill(path, "model", model.variables, arrays)
+        if compile:
+            _go_on(path, model, about, arrays)
     return model
 
 
@@ -223,50 +182,22 @@ def _rebuilt(
     return model
 
 
-def _fill(
-    path: Path, prefix: str, variables: Sequence[Variable], arrays: Mapping[str, Array]
-) -> None:
-    """Put the stored elements into variables of the same number, shapes and dtypes."""
-    stored = [a for name, a in arrays.items() if name.startswith(prefix + "/")]
-    mine = [(v.shape, v.dtype) for v in variables]
-    theirs = [(a.shape, a.dtype.name) for a in stored]
-    if mine != theirs:
-        raise FileError(
-            f"the weights in {os.fspath(path)!r} do not fit the model:\n"
-            f"  file  : {_list(theirs)}\n  model : {_list(mine)}"
-        )
-    for variable, array in zip(variables, stored, strict=True):
-        variable.assign(array)
-
-
-def _list(specs: Sequence[tuple[tuple[int, ...], str]]) -> str:
-    return ", ".join(f"{kind}{list(shape)}" for shape, kind in specs) or "nothing"
-
-
-def _recompile(
-    path: Path, model: Model, about: Mapping[str, str], arrays: Mapping[str, Array]
-) -> None:
+def _go_on(path: Path, model: Model, about: Mapping[str, str], arrays: Mapping[str, Array]) -> None:
+    """Compile the model as it was, and let it be as far trained; where the file does not hold how,
+    that waits for `compile`."""
     try:
-        compiled, state = json.loads(about["compile"]), json.loads(about["state"])
-        model.compile(
-            compiled["optimizer"],
-            compiled["loss"],
-            loss_weights=compiled.get("loss_weights"),
-            metrics=compiled["metrics"],
-            weighted_metrics=compiled["weighted_metrics"],
-            memory_limit=compiled.get("memory_limit"),
-        )
-        trainer = model._trainer
-        if trainer is None or trainer.optimizer is None:
-            return
-        trainer.seed, trainer.epoch = int(state["seed"]), int(state["epoch"])
-        trainer.key.assign(arrays["random_key"])
+        if "compile" in about:
+            trained.compile_as(model, about["compile"])
+        if "compile" in about or "state" in about:
+            training = trained.read(path, model, about["state"], arrays)
+            if model._trainer is not None:
+                training.put_into(model._trainer)
+            else:
+                model._training = training
+    except FileError:
+        raise
     except _UNKNOWN as error:
         raise FileError(f"how {os.fspath(path)!r} was compiled is not known: {error}") from error
-    stored = [name for name in arrays if name.startswith("optimizer/")]
-    if len(stored) > len(trainer.optimizer.variables):
-        trainer.optimizer.build(model.trainable_variables)
-    _fill(path, "optimizer", list(trainer.optimizer.variables), arrays)
 
 
 def save_weights(model: Model, path: Path) -> None:
@@ -281,7 +212,7 @@ def save_weights(model: Model, path: Path) -> None:
         "chainrule": __version__,
         "content": "weights",
     }
-    container.write(path, _named("model", model.variables), about)
+    container.write(path, trained.named("model", model.variables), about)
 
 
 def load_weights(model: Model, path: Path) -> None:
@@ -289,4 +220,4 @@ def load_weights(model: Model, path: Path) -> None:
     if (content := _of_keras(path)) is not None:
         return keras_files.load_weights(model, path, content)
     arrays, _ = _checked(path, "weights", "model")
-    _fill(path, "model", model.variables, arrays)
+    trained.fill(path, "model", model.variables, arrays)

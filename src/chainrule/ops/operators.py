@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from chainrule.errors import DTypeError
 from chainrule.graph import Arithmetic, Value
 from chainrule.ops import compare, indexing, products, rounding, signs
 from chainrule.ops import functions as f
-from chainrule.ops.convert import as_value
+from chainrule.ops.convert import as_value, is_number
 
 
 def _swapped(function: Any) -> Any:
@@ -45,8 +46,23 @@ def install() -> None:
         methods[name] = function
         methods[f"r{name}"] = _swapped(function)
     methods.update(_COMPARISONS)
+    methods.update(eq=_unless_strange(compare.equal), ne=_unless_strange(compare.not_equal))
     for name, function in methods.items():
         setattr(Arithmetic, f"__{name}__", _method(function))
+
+
+def _unless_strange(function: Any) -> Any:
+    """Return the comparison, which leaves to Python what is no array of numbers: None, text."""
+
+    def compared(self: Any, other: Any) -> Any:
+        if not isinstance(other, Arithmetic) and not is_number(other):
+            try:
+                other = as_value(other)
+            except DTypeError:
+                return NotImplemented
+        return function(self, other)
+
+    return compared
 
 
 def _method(function: Any) -> Any:

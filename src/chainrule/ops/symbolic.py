@@ -42,6 +42,8 @@ def install(room: dict[str, Any], names: Sequence[str]) -> None:
     for method, name in _OPERATORS.items():
         setattr(Symbol, f"__{method}__", _operator(name))
         setattr(Symbol, f"__r{method}__", _operator(name, swapped=True))
+    for method, name in {"eq": "equal", "ne": "not_equal"}.items():
+        setattr(Symbol, f"__{method}__", _comparison(name))
     for method, name in {"neg": "negative", "abs": "abs", "getitem": "getitem"}.items():
         setattr(Symbol, f"__{method}__", _operator(name))
     setattr(Symbol, "__iter__", _rows)  # noqa: B010 - else mypy takes it for a method of Symbol
@@ -74,6 +76,12 @@ def _operator(name: str, swapped: bool = False) -> Function:
     if swapped:
         return lambda self, other: _record(name, (other, self), {})
     return lambda self, *others: _record(name, (self, *others), {})
+
+
+def _comparison(name: str) -> Function:
+    """Return the operator, which leaves to Python what is no number: None, text."""
+    plain = _operator(name)
+    return lambda self, x: NotImplemented if x is None or isinstance(x, str) else plain(self, x)
 
 
 def _rows(x: Symbol) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule import ops
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, GraphError
-from chainrule.graph import Value, Variable, gradient
+from chainrule.graph import Value, Variable, gradient, placeholder
 from chainrule.optimizers import schedules
 from chainrule.optimizers.by_hand import ByHand
 from chainrule.optimizers.clipping import clipped
@@ -31,7 +31,8 @@ class Optimizer(Steps, ByHand):
     ----------
     learning_rate : float or callable, default 0.001
         At least 0; or one of `chainrule.optimizers.schedules`, or another function from the number
-        of finished steps (a value) to the rate. The weights of a layer may have a share of it: see
+        of finished steps (a value) to the rate, written in `ops`: a step is built once, so that an
+        ``if`` on the number is refused. The weights of a layer may have a share of it: see
         `learning_rate_multiplier` of `Layer`.
     name : str, optional
         By default that of the class.
@@ -108,10 +109,20 @@ class Optimizer(Steps, ByHand):
     def variables(self) -> list[Variable]:
         """All state: counts of steps, the rate, and for each weight its slots, accumulated gradient
         and average."""
+        return self.state_of(self.built_variables())
+
+    def state_of(self, weights: Sequence[Variable]) -> list[Variable]:
+        """Return the state as far as it is of these weights, in their order."""
         held: list[Variable] = []
-        for variable, slots in self._slots.values():
-            held += [*slots, *self._held(variable)]
+        for variable in weights:
+            if id(variable) in self._slots:
+                held += [*self._slots[id(variable)][1], *self._held(variable)]
         return [*self.step_counts, *([] if self._rate is None else [self._rate]), *held]
+
+    def built_places(self, weights: Sequence[Variable]) -> list[int]:
+        """Return the places in `weights` of those that have slots: what files tell them by, since
+        neither the order of training nor names need be the same in another process."""
+        return [i for i, variable in enumerate(weights) if id(variable) in self._slots]
 
     def build(self, variables: Sequence[Variable]) -> None:
         """Make the slots of those variables that have none yet."""
@@ -173,7 +184,8 @@ class Optimizer(Steps, ByHand):
         ShapeError
             For a gradient of another shape than its variable.
         GraphError
-            For another number of gradients than of variables.
+            For another number of gradients than of variables, or a schedule that looks at the
+            number of the step.
         """
         if len(gradients) != len(variables):
             raise GraphError(f"{len(gradients)} gradients for {len(variables)} variables")
@@ -193,6 +205,8 @@ class Optimizer(Steps, ByHand):
 
     def _all_moved(self, gradients: Sequence[Value], variables: Sequence[Variable]) -> Assigns:
         """Return the new weights and slots."""
+        if self._schedule is not None:
+            _check_followed(self._schedule)
         now = self._rate_now()
         rates: dict[tuple[float, str], tuple[Value, Value]] = {}
         assigns: Assigns = []
@@ -265,6 +279,35 @@ class Optimizer(Steps, ByHand):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
         return f"<{type(self).__name__} {arguments}>"
+
+
+def _check_followed(schedule: Schedule) -> None:
+    """Raise where a schedule needs the number itself: the step is built once, and would keep for
+    good the rate of the batch that it was built for."""
+    try:
+        schedule(placeholder((), "int64", "step"))
+    except GraphError as error:
+        raise GraphError(
+            "the learning-rate schedule looks at the number of the step while the program is "
+            f"built ({error}):\n`if`, `min`, `int` and `float` would give the same rate for ever.\n"
+            "  fix: write it in ops, e.g. ops.where(step < 1000, 0.1, 0.01); or take "
+            "schedules.PiecewiseConstantDecay; or give a number as the rate and set it each epoch "
+            "with callbacks.LearningRateScheduler"
+        ) from error
+
+
+def at_places(weights: Sequence[Variable], places: Any) -> list[Variable]:
+    """Return the weights at places as `Optimizer.built_places` gives them.
+
+    Raises
+    ------
+    ArgumentError
+        For what are no places, or not in their order.
+    """
+    whole = isinstance(places, list) and all(type(i) is int for i in places)
+    if not whole or places != sorted({*places} & {*range(len(weights))}):
+        raise ArgumentError(f"{places!r} are not places among {len(weights)} weights")
+    return [weights[i] for i in places]
 
 
 def checked_rate(value: Any) -> float:

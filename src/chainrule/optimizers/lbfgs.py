@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule import ops
 from chainrule.errors import ArgumentError, GraphError
-from chainrule.graph import Value, Variable, gradient
+from chainrule.graph import Value, Variable, gradient, same
 from chainrule.optimizers.base import Optimizer, Schedule, checked_number
 from chainrule.optimizers.quasi_newton import Limits, State, Step
 from chainrule.optimizers.steps import Assigns
@@ -103,11 +103,13 @@ class LBFGS(Optimizer):
         self.line_search_fn = line_search_fn
         self._state: State | None = None
 
-    @property
-    def variables(self) -> list[Variable]:
-        """All state: the count of steps, the rate, and what the last iterations have shown."""
-        held = [] if self._state is None else self._state.lasting
-        return [*super().variables, *held]
+    def state_of(self, weights: Sequence[Variable]) -> list[Variable]:
+        """Return the count of steps, the rate, and what the last iterations over these weights have
+        shown."""
+        held: list[Variable] = []
+        if self._state is not None and {*map(id, self._state.weights)} <= {*map(id, weights)}:
+            held = self._state.lasting
+        return [*super().state_of(weights), *held]
 
     def build(self, variables: Sequence[Variable]) -> None:
         """Make what is kept of iterations over these variables; over others it is made anew."""
@@ -115,7 +117,7 @@ class LBFGS(Optimizer):
             if v.constraint is not None or v.rate_multiplier != 1.0:
                 what = "a constraint" if v.constraint is not None else "a rate of its own"
                 raise ArgumentError(f"{v.name!r} has {what}, which LBFGS cannot heed")
-        if self._state is None or self._state.weights != [*variables]:
+        if self._state is None or not same(self._state.weights, variables):
             self._slots.clear()
             super().build(variables)
             self._state = State(variables, self.history_size)

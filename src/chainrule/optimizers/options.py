@@ -60,7 +60,8 @@ class Options:
         ``optimizer.scale_loss(loss)``.
     skip_nonfinite : bool, default False
         A batch whose gradients hold a NaN or an infinity changes nothing, as if it had not been
-        there; ``optimizer.skipped`` counts them.
+        there: in `fit` no weight, no running mean, no number of the epoch; ``optimizer.skipped``
+        counts them.
 
     Raises
     ------

@@ -11,11 +11,13 @@ import numpy as np
 from chainrule import ops
 from chainrule.dtypes import Array
 from chainrule.errors import ShapeError
-from chainrule.graph import Value, Variable
+from chainrule.graph import Value, Variable, scope
 from chainrule.ops import update
 from chainrule.optimizers.options import Options
 
 Assigns = list[tuple[Variable, Value]]
+# The note in a step being traced that says whether its batch counts; `None` for always.
+COUNTS = "whether the batch counts"
 
 
 class Steps(Options):
@@ -113,6 +115,7 @@ class Steps(Options):
         ``None`` stands for a step at every batch.
         """
         finite = self._finite(gradients)
+        scope.note(COUNTS, finite)
         assigns: Assigns = []
         if self._skipped is not None and finite is not None:
             missed = ops.cast(ops.logical_not(finite), "int64")

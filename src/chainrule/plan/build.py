@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from chainrule.errors import GraphError, ShapeError
-from chainrule.graph import Node, Value, Variable
+from chainrule.graph import Node, Value, Variable, among
 from chainrule.graph.autodiff import behind
 from chainrule.graph.trail import following
 from chainrule.plan import tiles
@@ -127,7 +127,7 @@ def _separate(values: list[Value]) -> tuple[list[Value], set[Node]]:
     copies: set[Node] = set()
     targets: list[Value] = []
     for value in values:
-        if value.node is None or value.node.op.alias or value in targets:
+        if value.node is None or value.node.op.alias or among(value, targets):
             value = apply("reshape", (value,), {"shape": value.shape})[0]
             if value.node is not None:
                 copies.add(value.node)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.graph import Node, Value
+from chainrule.graph import Node, Value, among
 from chainrule.plan.rewriting import (
     Outputs,
     absorb_activation,
@@ -198,7 +198,7 @@ def fuse_conv_pool(outputs: list[Value]) -> list[Value]:
 
     def rule(node: Node, arguments: tuple[Value, ...], inner: list[Value]) -> Outputs | None:
         y = arguments[0].node if arguments else None
-        if node.op.name == "max_pool" and y is not None and arguments[0] in inner:
+        if node.op.name == "max_pool" and y is not None and among(arguments[0], inner):
             near = y.op.name == "conv_bias" and _neighbours(
                 y.arguments[1].shape, y.outputs[0].shape, y.attributes
             )

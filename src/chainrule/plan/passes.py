@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.dtypes import Array
-from chainrule.graph import Node, Value, expand, ordered, registry, renewed
+from chainrule.graph import Node, Value, expand, ordered, registry, renewed, same
 from chainrule.graph.primitive import run_body
 from chainrule.plan.conv_passes import (
     fuse_conv,
@@ -54,8 +54,8 @@ def merge_equal(outputs: list[Value]) -> list[Value]:
         arguments = tuple(map(canonical, arguments))
         key = (node.op.name, arguments, tuple(sorted(node.attributes.items())))
         if key not in seen:
-            same = arguments == node.arguments
-            seen[key] = node.outputs if same else renewed(node, arguments)
+            kept = same(arguments, node.arguments)
+            seen[key] = node.outputs if kept else renewed(node, arguments)
         return seen[key]
 
     return rewrite(outputs, rule)
@@ -217,7 +217,7 @@ def _with_factors(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
     w, g, *rest, keep, share = arguments
     w, keep = _split(w, keep)
     g, share = _split(g, share)
-    if (w, g) == arguments[:2]:
+    if same((w, g), arguments[:2]):
         return None
     return renewed(node, (w, g, *rest, keep, share))
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chainrule.graph import Node, Value, ordered, renewed
+from chainrule.graph import Node, Value, ordered, renewed, same
 from chainrule.graph.scope import BACKWARD, Label
 from chainrule.plan import tiles
 from chainrule.plan.schedule import tiled_arguments
@@ -167,7 +167,7 @@ def _rewritten(
             copy[a] if key is not None and _own(a, key, again) else new.get(a, a)
             for a in node.arguments
         )
-        if arguments != node.arguments:
+        if not same(arguments, node.arguments):
             outputs = renewed(node, arguments)
             new.update(zip(node.outputs, outputs, strict=True))
         made[node] = _maker(new.get(node.outputs[0], node.outputs[0]), node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule.graph import Node, Value, ordered
+from chainrule.graph import Node, Value, among, ordered
 from chainrule.plan.rewriting import Outputs, apply, fuse, is_made_by, readers_of, rewrite
 
 # Elements of the kernel of the inputs: more would not stay in the second-level cache beside that of
@@ -24,7 +24,7 @@ def _with_inputs(node: Node, arguments: tuple[Value, ...], inner: list[Value]) -
     if node.op.name not in ("rnn", "lstm", "gru"):
         return None
     a, *others = arguments
-    if a not in inner or a.node is None or not is_made_by(a, "reshape"):
+    if not among(a, inner) or a.node is None or not is_made_by(a, "reshape"):
         return None
     product = a.node.arguments[0].node if a.node is not None else None
     if (

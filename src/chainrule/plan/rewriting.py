@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from chainrule.graph import Node, Value, ordered, registry, renewed
+from chainrule.graph import Node, Value, among, ordered, registry, renewed, same
 from chainrule.graph.trail import follow
 
 Outputs = Sequence[Value]
@@ -21,7 +21,7 @@ def rewrite(outputs: list[Value], rule: Rule) -> list[Value]:
     for node in ordered(outputs):
         arguments = tuple(new.get(a, a) for a in node.arguments)
         replaced = rule(node, arguments)
-        if replaced is None and arguments != node.arguments:
+        if replaced is None and not same(arguments, node.arguments):
             replaced = renewed(node, arguments)
         if replaced is not None:
             new.update(zip(node.outputs, replaced, strict=True))
@@ -68,7 +68,7 @@ def biased(
     """Return what makes one side of a sum, where that is a `maker` whose value nothing else reads,
     and the row that is added to the last axis."""
     for y, b in (tuple(arguments), tuple(arguments)[::-1]):
-        if y.node is None or b.node is None or y not in inner:
+        if y.node is None or b.node is None or not among(y, inner):
             continue
         row = is_made_by(b, "broadcast") and tuple(b.node.attributes["axes"]) == (y.ndim - 1,)
         if row and is_made_by(y, maker):

@@ -7,7 +7,7 @@ of a network with dropout lay in the arena from the forward pass to the end.
 
 from __future__ import annotations
 
-from chainrule.graph import Node, Value, renewed
+from chainrule.graph import Node, Value, renewed, same
 from chainrule.plan.plan import nbytes
 from chainrule.plan.recompute import Staged, in_stages
 from chainrule.plan.schedule import schedule
@@ -56,7 +56,7 @@ def _rewritten(
     for node in nodes:
         arguments = tuple(argument(a, node) for a in node.arguments)
         outputs = node.outputs
-        if arguments != node.arguments:
+        if not same(arguments, node.arguments):
             outputs = renewed(node, arguments)
             new.update(zip(node.outputs, outputs, strict=True))
         maker = outputs[0].node

@@ -7,23 +7,20 @@ function of seed and epoch); what the callbacks remember, the history among them
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.data.source import Source
 from chainrule.dtypes import Array
-from chainrule.errors import FileError
+from chainrule.errors import ArgumentError, FileError
 from chainrule.graph import Variable
-from chainrule.layers import Layer
+from chainrule.optimizers.base import at_places
 from chainrule.training.hooks import Callback
 from chainrule.training.loop import Run
 from chainrule.training.trainer import Trainer
 
-_ROWS = 64  # samples of which the fingerprint holds the content
 _ARRAY = "$array"
 # What a state that does not hold together can raise when it is followed.
 _WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
@@ -31,19 +28,23 @@ _WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, R
 
 def capture(run: Run, epoch: int, batch: int) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return the state of a run whose next batch is this one of this epoch."""
-    arrays = {name: v.value for name, v in variables_of(run.trainer).items()}
+    trainer, weights = run.trainer, run.trainer.model.variables
+    arrays = {name: v.value for name, v in variables_of(trainer).items()}
     words = {
         "epoch": epoch,
         "batch": batch,
-        "order": run.trainer.epoch,
-        "seed": run.trainer.seed,
+        "order": trainer.epoch,
+        "seed": trainer.seed,
         "stopping": run.stopping,
         "logs": run.logs,
+        "said": trainer.said,
+        "shapes": trainer.shapes,
+        "slots": [optimizer.built_places(weights) for optimizer in trainer.all_optimizers],
         # Of what can only be read on, as much is dropped as was used before.
         "passes": [source.passes for source in _sources(run)],
     }
     words["callbacks"] = [
-        [type(c).__name__, _packed(c.get_state(), arrays)] for c in _stateful(run)
+        [name := type(c).__name__, _packed(c.get_state(), arrays, name)] for c in _stateful(run)
     ]
     return arrays, words
 
@@ -57,15 +58,16 @@ def restore(run: Run, arrays: Mapping[str, Array], words: Mapping[str, Any]) -> 
         Where the state is of other variables or callbacks than the run has; its variables stay as
         they were.
     """
-    variables = variables_of(run.trainer)
-    stateful = _stateful(run)
+    trainer, stateful = run.trainer, _stateful(run)
     try:
+        variables = _made(trainer, words)
         stored = [a for name, a in arrays.items() if name.startswith("state/")]
         _compare("variables", _specs(stored), _specs([v.value for v in variables.values()]))
         _compare("callbacks", *_names(words["callbacks"], stateful))
         states = [_unpacked(state, arrays) for _, state in words["callbacks"]]
         place = [int(words[k]) for k in ("epoch", "batch", "order", "seed")]
-        logs = {str(k): float(v) for k, v in words["logs"].items()}
+        logs, said = _numbers(words["logs"]), words.get("said")
+        said = None if said is None else _numbers(said)
         passes = [int(n) for n in words["passes"]]
         stopping = bool(words["stopping"])
         for callback, state in zip(stateful, states, strict=True):
@@ -76,8 +78,11 @@ def restore(run: Run, arrays: Mapping[str, Array], words: Mapping[str, Any]) -> 
         raise FileError(f"does not hold the state of a run: {error!r}") from error
     for variable, array in zip(variables.values(), stored, strict=True):
         variable.assign(array)
-    run.epoch, run.batch, run.trainer.epoch, run.trainer.seed = place
-    run.logs, run.trainer.model.stop_training = logs, stopping
+    if "slots" in words:
+        _begin_others(trainer, variables)
+    run.epoch, run.batch, trainer.epoch, trainer.seed = place
+    run.logs, trainer.model.stop_training = logs, stopping
+    trainer.said = said
     for source, count in zip(_sources(run), passes, strict=False):
         source.passes = count
 
@@ -90,11 +95,55 @@ def _stateful(run: Run) -> list[Callback]:
     return [c for c in run.hooks.callbacks if type(c).get_state is not Callback.get_state]
 
 
-def variables_of(trainer: Trainer) -> dict[str, Variable]:
-    """Return all that a step reads and writes, numbered: names count what a process has made."""
-    sums = [trainer.loss_sum, trainer.samples]
-    sums += [v for metric in trainer.measuring() for v in metric.state()]
-    return {f"state/{i:03}": v for i, v in enumerate([*trainer.state(), *sums])}
+def variables_of(
+    trainer: Trainer, slots: Sequence[Sequence[int]] | None = None
+) -> dict[str, Variable]:
+    """Return all that a step reads and writes, numbered: names count what a process has made.
+
+    `slots` are, for each optimizer, the places of the weights that it has slots for: by default all
+    that have some.
+    """
+    weights = trainer.model.variables
+    if slots is None:
+        slots = [optimizer.built_places(weights) for optimizer in trainer.all_optimizers]
+    held = [
+        optimizer.state_of([weights[i] for i in places])
+        for optimizer, places in zip(trainer.all_optimizers, slots, strict=False)
+    ]
+    found = [*weights, *trainer.model.carried(), *(held[0] if held else []), trainer.key]
+    found += [trainer.loss_sum, trainer.samples]
+    found += [v for metric in trainer.measuring() for v in metric.state()]
+    found += [v for more in held[1:] for v in more]
+    return {f"state/{i:03}": v for i, v in enumerate(found)}
+
+
+def _made(trainer: Trainer, words: Mapping[str, Any]) -> dict[str, Variable]:
+    """Return the variables that the stored ones go into, making what steps of the user's own make
+    on their way only: slots, and metrics."""
+    weights = trainer.model.variables
+    if "slots" not in words:  # as backups were at first
+        first = trainer.all_optimizers if trainer.optimizer is not None else []
+        return variables_of(trainer, [o.built_places(weights) for o in first[:1]])
+    if words["shapes"] and not trainer.resolved:
+        trainer.resolve_for(words["shapes"])
+    for optimizer, places in zip(trainer.all_optimizers, words["slots"], strict=True):
+        chosen = at_places(weights, places)
+        if optimizer.built_places(weights) != places:
+            optimizer.build(chosen)
+    return variables_of(trainer, words["slots"])
+
+
+def _begin_others(trainer: Trainer, restored: Mapping[str, Variable]) -> None:
+    """Let slots that the state does not have, since they were made after it, begin again."""
+    known = {id(v) for v in restored.values()}
+    for optimizer in trainer.all_optimizers:
+        later = {id(v) for v in optimizer.state_of(trainer.model.variables)} - known
+        if later:
+            optimizer.restart({id(v) for v in optimizer.variables} - later)
+
+
+def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in logs.items()}
 
 
 def _names(stored: Any, stateful: list[Callback]) -> tuple[list[str], list[str]]:
@@ -113,17 +162,29 @@ def _compare(what: str, stored: list[str], mine: list[str]) -> None:
         )
 
 
-def _packed(value: Any, arrays: dict[str, Array]) -> Any:
-    """Return the value as JSON can hold it, its arrays put among the others."""
+def _packed(value: Any, arrays: dict[str, Array], whose: str) -> Any:
+    """Return the value as JSON can hold it, its arrays put among the others.
+
+    Raises
+    ------
+    ArgumentError
+        For what is neither plain data nor an array.
+    """
     if isinstance(value, np.ndarray):
-        name = f"callbacks/{len(arrays):03}"
+        name = f"callbacks/{len(arrays):03}/{whose}"
         arrays[name] = value
         return {_ARRAY: name}
     if isinstance(value, Mapping):
-        return {str(k): _packed(v, arrays) for k, v in value.items()}
+        return {str(k): _packed(v, arrays, whose) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_packed(v, arrays) for v in value]
-    return value.item() if isinstance(value, np.generic) else value
+        return [_packed(v, arrays, whose) for v in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, bool | int | float | str | None):
+        raise ArgumentError(
+            f"get_state of {whose} returns a {type(value).__name__}, which a backup cannot hold\n"
+            "  fix: let it return numbers, texts, and lists, dicts and arrays of these"
+        )
+    return value
 
 
 def _unpacked(value: Any, arrays: Mapping[str, Array]) -> Any:
@@ -132,66 +193,3 @@ def _unpacked(value: Any, arrays: Mapping[str, Array]) -> Any:
             return arrays[value[_ARRAY]].copy()
         return {k: _unpacked(v, arrays) for k, v in value.items()}
     return [_unpacked(v, arrays) for v in value] if isinstance(value, list) else value
-
-
-def fingerprint(run: Run) -> dict[str, str]:
-    """Return what a run must share with another to go on from its state, by name."""
-    trainer, schedule = run.trainer, run.schedule
-    leaves = list(run.training.sample.arrays().values())
-    measured = [trainer.loss, *trainer.all_metrics]
-    return {
-        "architecture": _digest([_described(trainer.model), _shapes(trainer.model)]),
-        "optimizer": _text(_optimizer(trainer)),
-        "loss and metrics": ", ".join(str(getattr(m, "name", m)) for m in measured),
-        "samples": ", ".join(f"{a.dtype}{list(a.shape[1:])}" for a in leaves),
-        "content of the samples": _content(leaves),
-        "batch_size": str(schedule.batch_size),
-        "shuffle": str(schedule.shuffle),
-        **run.training.about(),
-    }
-
-
-def _content(leaves: list[Array]) -> str:
-    """Return the digest of some rows from all over the arrays."""
-    digest = hashlib.sha256()
-    for array in leaves:
-        step = max(1, len(array) // _ROWS) if array.ndim else 1
-        digest.update((array[::step][:_ROWS] if array.ndim else array).tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _described(layer: Layer) -> list[Any]:
-    """Return the class and arguments of a layer without names, which count what was made before."""
-    config = _config(layer)
-    parts = layer.sublayers()
-    if parts:
-        config = {k: v for k, v in config.items() if isinstance(v, int | float | str | None)}
-    return [type(layer).__name__, config, *map(_described, parts)]
-
-
-def _config(thing: Any) -> dict[str, Any]:
-    try:
-        config = thing.get_config()
-    except (NotImplementedError, TypeError, AttributeError):
-        return {}
-    return {k: v for k, v in config.items() if k != "name"}
-
-
-def _shapes(model: Any) -> list[Any]:
-    return [[list(v.shape), v.dtype, v.trainable] for v in model.variables]
-
-
-def _optimizer(trainer: Trainer) -> list[Any]:
-    """Return the rule and its arguments, but for a rate that may have been moved on the way."""
-    config = _config(trainer.optimizer)
-    if isinstance(config.get("learning_rate"), float):
-        del config["learning_rate"]
-    return [type(trainer.optimizer).__name__, config]
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=lambda thing: type(thing).__name__)
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(_text(value).encode()).hexdigest()[:16]

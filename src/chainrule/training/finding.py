@@ -7,10 +7,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from chainrule.training.said import recalled, templates_of
+
+SENTENCES = ("evidence", "cause", "remedy")
+
 
 @dataclass(frozen=True)
 class Finding:
     """Something that keeps a network from learning; printed, it is a paragraph.
+
+    Evidence, cause and remedy are English. Those of the rules keep their templates (`Said`), by
+    which reports and the dashboard say them in Chinese; see `chainrule.insight.words.Words.text`.
 
     Attributes
     ----------
@@ -59,15 +66,18 @@ class Finding:
         return "\n".join([*lines, f"  remedy: {self.remedy}"])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain data that JSON can hold: numbers that are not finite as words."""
-        words = asdict(self)
+        """Return it as plain data that JSON can hold: numbers that are not finite as words; the
+        templates of its sentences, by which they are said in other languages, as ``"said"``."""
+        texts = {name: getattr(self, name) for name in SENTENCES}
+        words = asdict(self) | {name: str(text) for name, text in texts.items()}
         words["numbers"] = {k: _plain(v) for k, v in self.numbers.items()}
-        return words
+        return words | templates_of(texts)
 
     @classmethod
     def from_dict(cls, words: Mapping[str, Any]) -> Finding:
         """Return the finding that `to_dict` described."""
         known = {name: words[name] for name in cls.__dataclass_fields__ if name in words}
+        known |= {name: recalled(words, name) for name in SENTENCES if name in known}
         known["numbers"] = {k: float(v) for k, v in dict(words.get("numbers") or {}).items()}
         return cls(**known)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chainrule.data.batches import Batches, Order
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError
-from chainrule.graph import Variable
+from chainrule.graph import Variable, among
 from chainrule.optimizers import LBFGS
 from chainrule.training.step import Step
 
@@ -22,7 +22,7 @@ class FullBatchStep(Step):
         super().__init__(step.layout, step.feeds, step.program)
         self.classes = step.classes
         self.rule = rule
-        self.stored = [v for v in stored if v not in rule.evaluated]
+        self.stored = [v for v in stored if not among(v, rule.evaluated)]
 
     def run(self, batches: Batches, first: int, steps: int, order: Order | None = None) -> None:
         """Do one step over all samples.

@@ -42,13 +42,15 @@ class Callback:
     model: Model
     params: Mapping[str, Any]
     run: Run | None = None
-    # Those that look at what others did are called after them.
-    last = False
+    # Those that look at what others did are called after them: the greater, the later.
+    last: int = False
     # How often the steps of training are measured for `run.statistics`: every so many, or "auto",
     # for about 2 % of the time; None where this callback does not look at them.
     statistics: int | str | None = None
     # Whether it judges the first weights itself, so that `fit` need not warn of them.
     judges_start = False
+    # What it puts into the logs of an epoch, beside what is measured.
+    adds: tuple[str, ...] = ()
 
     def set_model(self, model: Model) -> None:
         """Take the model of the run."""

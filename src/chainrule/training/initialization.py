@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -28,6 +30,7 @@ from chainrule.training.verdicts import Signal, Weight, judge
 ROWS = 64  # samples that are looked at: enough for a spread, and cheap
 _FEWEST = 8  # with fewer nothing can be said
 _FORMS = ("reshape", "broadcast", "slice", "transpose")
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'" r'|"(?:[^"\\]|\\.)*"')  # as repr writes it
 _ROOM = 2**20  # bytes that outputs and their gradients may take, where nobody asked for the look
 
 
@@ -253,12 +256,13 @@ def users_of(loss: Value) -> dict[tuple[str, ...], list[Variable]]:
 
 def layer_name(path: Sequence[str]) -> str:
     """Return the name of the layer at this path; within another, behind that one's and a slash."""
-    return "/".join(_name(label) for label in path[1:])
+    return "/".join(name_in(label) for label in path[1:])
 
 
-def _name(label: str) -> str:
-    """Return the name in ``layer 'hidden' (Dense, 8 units)``."""
-    return label.split("'")[1] if label.count("'") > 1 else label
+def name_in(label: str) -> str:
+    """Return the name in ``layer 'hidden' (Dense, 8 units)``, or in ``layer "it's" (Dense)``."""
+    quoted = _QUOTED.search(label)
+    return str(ast.literal_eval(quoted[0])) if quoted else str(label)
 
 
 def activation_of(value: Value) -> str:

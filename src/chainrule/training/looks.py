@@ -51,13 +51,12 @@ def joined(x: Array, count: int, join: Any) -> Array:
 
 def too_many(parts: Sequence[Tables]) -> bool:
     """Return whether it is time to unite tables, which thins them."""
-    return sum(len(part["steps"]) for part in parts) > 2 * MOST_LOOKS
+    return bool(parts) and sum(len(part["steps"]) for part in parts) > 2 * _most(parts[0])
 
 
 def united(parts: Sequence[Tables]) -> Tables:
     """Return tables as one, without every other look of the older half while they are too many."""
-    per_look = sum(array[:1].nbytes for array in parts[0].values())
-    most = max(64, min(MOST_LOOKS, _MOST_BYTES // max(per_look, 1)))
+    most = _most(parts[0])
     lengths = [len(part["steps"]) for part in parts]
     kept = np.arange(sum(lengths))
     while len(kept) > most:
@@ -69,6 +68,12 @@ def united(parts: Sequence[Tables]) -> Tables:
         name: np.concatenate([part[name][k] for part, k in zip(parts, rows, strict=True)])
         for name in parts[0]
     }
+
+
+def _most(tables: Tables) -> int:
+    """Return how many looks like these are kept."""
+    per_look = sum(array[:1].nbytes for array in tables.values())
+    return max(64, min(MOST_LOOKS, _MOST_BYTES // max(per_look, 1)))
 
 
 def _starts(lengths: Sequence[int]) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from chainrule.data.buckets import BucketSource
 from chainrule.data.source import Source
 from chainrule.dtypes import Array
 from chainrule.optimizers import LBFGS
-from chainrule.training.hooks import CallbackList, Logs
+from chainrule.training.hooks import Callback, CallbackList, Logs
 from chainrule.training.initialization import forewarn
 from chainrule.training.own_step import overridden
 from chainrule.training.progress import Progress
@@ -64,6 +65,32 @@ class Run:
         """Whether a callback asked for the end."""
         return self.trainer.model.stop_training
 
+    def foreseen(self, told: Callback) -> Logs | None:
+        """Return logs with the names that this callback will be told after a validated epoch.
+
+        ``None`` where no epoch is to come, or where the user's code may put in names of its own: a
+        step, a metric, a callback called before this one, or a subclass that this one is of.
+        """
+        trainer, hooks = self.trainer, self.hooks.callbacks
+        place = next((i for i, callback in enumerate(hooks) if callback is told), None)
+        if place is None or self.epoch >= self.schedule.epochs:
+            return None
+        before = hooks[: place + 1]
+        code: list[Any] = [callback.on_epoch_end for callback in before]
+        code += [callback.on_test_end for callback in hooks]
+        code += [call for m in trainer.all_metrics for call in (m.result, m.logged)]
+        own = any(overridden(trainer.model, kind) for kind in ("train", "evaluate"))
+        if own or not all(map(_is_ours, code)):
+            return None
+        logs = _trained(trainer, anew=True)
+        if self.validation is not None:
+            logs |= {f"val_{name}": number for name, number in trainer.logs(anew=True).items()}
+        return logs | {name: 0.0 for callback in before for name in callback.adds}
+
+
+def _is_ours(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).startswith("chainrule.")
+
 
 def fit(
     trainer: Trainer,
@@ -76,8 +103,8 @@ def fit(
     """Run the epochs; a failure within the first leaves everything as it was.
 
     After the first epoch all the data has been looked at: what fails later (a callback, a full
-    disk) should not cost the user what was learnt, so it leaves the weights of that moment. So
-    does Ctrl-C at any time.
+    disk), from the end of that epoch on, should not cost the user what was learnt, so it leaves the
+    weights of that moment. So does Ctrl-C at any time.
     """
     trainer.refresh()
     # What the look at the beginning takes in memory is there again for the slots of the optimizer.
@@ -95,9 +122,9 @@ def fit(
             while run.epoch < schedule.epochs and (run.batch or not run.stopping):
                 hooks.call("on_epoch_begin", run.epoch, {})
                 run.logs = _epoch(run)
+                snapshot.drop()
                 run.epoch, run.batch = run.epoch + 1, 0
                 hooks.call("on_epoch_end", run.epoch - 1, run.logs)
-                snapshot.drop()
             _finish(run)
             hooks.call("on_train_end", run.logs)
     except Exception:
@@ -145,15 +172,21 @@ def _epoch(run: Run) -> Logs:
         sweep = Sweep(watch, "train")
         sweep.run(source, size, trainer.epoch, run.batch, schedule.shuffle)
     trainer.epoch += 1
-    logs = trainer.logs()
-    if trainer.optimizer is not None and trainer.optimizer.skip_nonfinite:
-        logs["skipped"] = trainer.optimizer.skipped
+    logs = _trained(trainer)
     if run.validation is not None and schedule.validates(run.epoch):
         quiet = Progress(0)
         wide = schedule.validation_batch_size
         measured = measure(trainer, run.validation, wide, run.hooks, quiet)
         logs |= {f"val_{name}": number for name, number in measured.items()}
     progress.end(logs)
+    return logs
+
+
+def _trained(trainer: Trainer, anew: bool = False) -> Logs:
+    """Return the numbers of the batches trained on in an epoch."""
+    logs = trainer.logs(anew)
+    if trainer.optimizer is not None and trainer.optimizer.skip_nonfinite:
+        logs["skipped"] = trainer.optimizer.skipped
     return logs
 
 

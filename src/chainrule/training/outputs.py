@@ -28,6 +28,8 @@ class OutputLoss(Metric):
     0.0
     """
 
+    direction = "min"
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.total = self.add_variable((), name="total")
@@ -130,12 +132,23 @@ class Losses:
     def measured(self) -> list[tuple[str, Metric]]:
         """Return what is reported beside the loss, by name."""
         means = [(m.name, m) for o in self.outputs if (m := o.measured) is not None]
-        named = [(f"{o.name}_{m.name}", m) for o in self.outputs for m in o.metrics]
-        return [
-            *means,
-            *named,
-            *((f"{o.name}_{m.name}", m) for o in self.outputs for m in o.weighted),
-        ]
+        parts = [(f"{o.name}_", o.metrics, o.weighted) for o in self.outputs]
+        return [*means, *names_of(parts)]
+
+
+def names_of(
+    outputs: Sequence[tuple[str, Sequence[Metric], Sequence[Metric]]],
+) -> list[tuple[str, Metric]]:
+    """Return the metrics of each output by name, those that heed sample weights last.
+
+    Each name begins with that of the output. One of a name that is there says that it is weighted.
+    """
+    named = [(f"{output}{m.name}", m) for output, plain, _ in outputs for m in plain]
+    for output, _, weighted in outputs:
+        for metric in weighted:
+            taken = any(name == f"{output}{metric.name}" for name, _ in named)
+            named.append((f"{output}{'weighted_' * taken}{metric.name}", metric))
+    return named
 
 
 def is_many(loss: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule import seeding
 from chainrule.data.batches import Batches, Order, key
 from chainrule.errors import ArgumentError
 
@@ -52,7 +53,11 @@ class OwnStep:
             begin = first + step * self.batch
             rows: Any = slice(begin, begin + self.batch)
             rows = rows if order is None else order[rows]
-            said = self.method(data_of(self.trainer.model, batches, rows))
+            data, key = data_of(self.trainer.model, batches, rows), self.trainer.key
+            # As in the engine: what is drawn depends on the model's seed and the batch alone.
+            with seeding.within(*key.value.tolist()):
+                said = self.method(data)
+            key.assign(key.value + np.array([0, 1]))
             self.trainer.said = _numbers(said, self.method.__name__)
 
     def release(self) -> None:

@@ -43,6 +43,9 @@ Form = list[tuple[int, ...]]
 class Statistics:
     """The measures of the steps looked at; each attribute below has a row for each look.
 
+    Of more than 2,048 looks, or 64 MiB of them, every other one of the older half is left out, as
+    often as need be: the older, the wider apart they are.
+
     Attributes
     ----------
     layers : tuple of LayerInfo
@@ -74,9 +77,7 @@ class Statistics:
     """
 
     def __init__(self, every: int | str = "auto") -> None:
-        if every != "auto" and not (isinstance(every, int) and every >= 1):
-            raise ArgumentError(f'statistics is {every!r}; expected "auto" or a number of steps')
-        self.every = every
+        self.every = every = checked_every("every", every)
         self.step = 0  # of the run, counted over all epochs
         self.layers: tuple[LayerInfo, ...] = ()
         self.weights: tuple[WeightInfo, ...] = ()
@@ -184,8 +185,7 @@ class Statistics:
 
     @property
     def ratio(self) -> Array:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(self.update["norm"] / self.weight["norm"])
+        return _ratio(self.update, self.weight)
 
     @property
     def dead(self) -> Array:
@@ -207,6 +207,20 @@ class Statistics:
         self._settle()
         self._unite()
         return self._held[0] if self._held else {}
+
+    def after(self, step: int) -> Tables:
+        """Return what the attributes hold of the looks after a step, at the cost of these alone.
+
+        The attributes put the tables of all looks together first, which takes time as they grow.
+        """
+        self._settle()
+        parts = [part for part in self._held if part["steps"][-1] > step]
+        if not parts:
+            return {}
+        tables = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        first = np.searchsorted(tables["steps"], step, "right")
+        tables = {name: array[first:] for name, array in tables.items()}
+        return tables | {"ratio": _ratio(tables["update"], tables["weight"])}
 
     def _unite(self) -> None:
         if len(self._held) > 1:
@@ -248,14 +262,15 @@ class Statistics:
         """Work through the rows that were written since the last time."""
         pending, self._pending, self._used = self._pending, [], 0
         for survey, group in itertools.groupby(pending, key=lambda one: one[0]):
-            looks = [(rows, first, epoch) for _, rows, first, epoch in group]
-            self._held.append(self._tables(survey, looks))
+            looks = [(_written(rows), first, epoch) for _, rows, first, epoch in group]
+            looks = [look for look in looks if len(look[0])]  # none: the step ended with an error
+            if looks:
+                self._held.append(self._tables(survey, looks))
         if too_many(self._held):
             self._unite()
 
     def _tables(self, survey: StepSurvey, looks: Sequence[tuple[Array, int, int]]) -> Tables:
         """Return the tables of steps that were measured alike."""
-        looks = [(_written(rows), first, epoch) for rows, first, epoch in looks]
         rows = looks[0][0] if len(looks) == 1 else np.concatenate([rows for rows, _, _ in looks])
         lengths = [len(rows) for rows, _, _ in looks]
         return {
@@ -322,6 +337,17 @@ class Statistics:
         return found
 
 
+def checked_every(name: str, given: Any) -> str | int:
+    """Return after how many steps one is looked at, as it was given under this name: an int, or
+    ``"auto"``."""
+    whole = isinstance(given, int | np.integer) and not isinstance(given, bool) and given >= 1
+    if not whole and not (isinstance(given, str) and given == "auto"):
+        raise ArgumentError(
+            f"{name} is {given!r}; expected 'auto' or a number of steps of at least 1"
+        )
+    return int(given) if whole else "auto"
+
+
 def _written(rows: Array) -> Array:
     """Return the rows that steps came to write."""
     return rows[: np.count_nonzero(rows[:, 0] != _UNWRITTEN)]
@@ -334,6 +360,11 @@ def _forms(infos: Sequence[LayerInfo | WeightInfo]) -> Form:
 
 def _plain(info: LayerInfo | WeightInfo) -> dict[str, Any]:
     return {**vars(info), "shape": list(info.shape)}
+
+
+def _ratio(update: Array, weight: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(update["norm"] / weight["norm"])
 
 
 def _column(rows: Array, where: slice | None) -> Array:

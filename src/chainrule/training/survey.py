@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.graph import Value, Variable
+from chainrule.graph import Value, Variable, among
 from chainrule.ops.survey import BINS, MEASURES
 from chainrule.plan.rewriting import apply
 from chainrule.plan.schedule import root
@@ -91,7 +91,7 @@ class WeightInfo:
     shape: tuple[int, ...]
 
 
-@dataclass
+@dataclass(eq=False)
 class StepSurvey:
     """The survey of a step: which values, and where their measures are in the row of a step.
 
@@ -169,7 +169,8 @@ class StepSurvey:
 
     def _weight(self, variable: Variable, new: Value, g: Value | None) -> None:
         i = len(self.weights)
-        layer = next((layer_name(p) for p, held in self._users.items() if variable in held), "")
+        users = (path for path, held in self._users.items() if among(variable, held))
+        layer = layer_name(next(users, ()))
         self.weights.append(WeightInfo(variable.name or f"weight {i}", layer, variable.shape))
         every = _FEW if _is_large(variable.leaf) else 1
         # The old value is kept aside, and comes first, so that the new one may be written over.

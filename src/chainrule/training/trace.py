@@ -23,6 +23,7 @@ from chainrule.losses import (
     Loss,
     SparseCategoricalCrossentropy,
 )
+from chainrule.optimizers.steps import COUNTS, when
 from chainrule.training import checks, mixing
 from chainrule.training.outputs import Losses, Output
 from chainrule.training.own_step import own_loss
@@ -133,7 +134,7 @@ def _learn(
     if trainer.loss_weight != 1:
         loss = ops.multiply(loss, trainer.loss_weight)
     _improve(trainer, traced, loss, output.shape[0], training)
-    _measure(traced, trainer, (y, output), weights)
+    traced.assigns += _counted(_measured(trainer, (y, output), weights))
 
 
 def _learn_own(
@@ -156,7 +157,8 @@ def _learn_own(
     loss = ops.mean(loss) if loss.shape else loss
     _improve(trainer, traced, loss, outputs[0].shape[0], training)
     if len(ys) == len(outputs) == 1:
-        _measure(traced, trainer, (ys[0], outputs[0]), weights[0] if weights else None)
+        pair = (ys[0], outputs[0])
+        traced.assigns += _counted(_measured(trainer, pair, weights[0] if weights else None))
 
 
 def _loss(
@@ -177,20 +179,25 @@ def _improve(trainer: Trainer, traced: Traced, loss: Value, n: int, training: bo
     traced.loss = loss
     if training:
         traced.assigns += _updates(trainer, loss)
-    traced.assigns += scope.recorded()
+    traced.assigns += _counted(scope.recorded())
     if training:
         traced.assigns += _next_key(trainer, traced.assigns)
-    traced.assigns += _loss_mean(trainer, loss, n)
+    traced.assigns += _counted(_loss_mean(trainer, loss, n))
 
 
-def _measure(
-    traced: Traced, of: Trainer | Output, pair: tuple[Value, Value], weights: Value | None
-) -> None:
-    """Add the updates of the metrics for targets and outputs."""
+def _counted(assigns: Assigns) -> Assigns:
+    """Return what is assigned where the optimizer does not leave the batch out."""
+    return when(scope.noted(COUNTS), assigns)
+
+
+def _measured(of: Trainer | Output, pair: tuple[Value, Value], weights: Value | None) -> Assigns:
+    """Return the updates of the metrics for targets and outputs."""
+    assigns: Assigns = []
     for metric in of.metrics:
-        traced.assigns += zip(metric.state(), metric.update(*pair), strict=True)
+        assigns += zip(metric.state(), metric.update(*pair), strict=True)
     for metric in of.weighted:
-        traced.assigns += zip(metric.state(), metric.update(*pair, weights), strict=True)
+        assigns += zip(metric.state(), metric.update(*pair, weights), strict=True)
+    return assigns
 
 
 def _learn_many(
@@ -198,7 +205,8 @@ def _learn_many(
 ) -> None:
     """Add the sum of the weighted losses, their metrics and, in training, the updates."""
     trainer.resolve(outputs)
-    parts = []
+    parts: list[Value] = []
+    assigns: Assigns = []
     for i, (how, output) in enumerate(zip(trainer.outputs, outputs, strict=True)):
         if how.loss is None:
             continue
@@ -210,10 +218,11 @@ def _learn_many(
         loss, y, weights = _loss(how.loss, y, output, weights)
         if how.measured is not None:
             new = how.measured.update(loss, output.shape[0])
-            traced.assigns += zip(how.measured.state(), new, strict=True)
+            assigns += zip(how.measured.state(), new, strict=True)
         parts.append(loss if how.weight == 1 else ops.multiply(loss, how.weight))
-        _measure(traced, how, (y, output), weights)
+        assigns += _measured(how, (y, output), weights)
     _improve(trainer, traced, functools.reduce(ops.add, parts), outputs[0].shape[0], training)
+    traced.assigns += _counted(assigns)
 
 
 def _given(batch: dict[str, Value], number: int, name: str) -> Value:
@@ -305,7 +314,8 @@ def _updates(trainer: Trainer, loss: Value) -> Assigns:
 def _next_key(trainer: Trainer, assigns: Assigns) -> Assigns:
     """Return the step counter's advance, if anything in the step draws random numbers."""
     key = trainer.key.leaf
-    if not any(key in node.arguments for node in ordered([v for _, v in assigns])):
+    nodes = ordered([v for _, v in assigns])
+    if key not in {value for node in nodes for value in node.arguments}:
         return []
     return [(trainer.key, ops.add(key, constant(np.array([0, 1], np.int64))))]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,8 @@ from chainrule.metrics import Metric
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.base import Schedule
 from chainrule.training.hooks import Logs
-from chainrule.training.outputs import Losses, Output, is_many, spread, weight
+from chainrule.training.outputs import Losses, Output, is_many, names_of, spread, weight
+from chainrule.training.own_step import overridden
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -58,29 +61,41 @@ class Trainer:
         self.metrics: list[Metric] = []
         self.weighted: list[Metric] = []
         self.resolved = False
-        self.seed = 0 if optimizer is None else seeding.next_seed()
+        self.shapes: list[list[int | None]] = []  # of the outputs that metrics were made for
+        predicts = optimizer is None and not overridden(model, "train")
+        self.seed = 0 if predicts else seeding.next_seed()
         self.epoch = 0
         self.key = Variable(np.array([self.seed, 0], np.int64), name="random_key", trainable=False)
         self.loss_sum = Variable(np.zeros(()), name="loss_sum", trainable=False)
         self.samples = Variable(np.zeros(()), name="samples", trainable=False)
         self.said: Logs | None = None  # what a step of the user's own returned last
+        # The rates that a run which may go on began with, and those it left.
+        self.left: tuple[list[float], list[float]] | None = None
         self._steps: dict[Layout, Step | OwnStep] = {}
         self._traced: list[Variable] = []
 
     def resolve(self, outputs: Sequence[Value]) -> None:
         """Make metrics of the names given to `compile`, which may depend on the output's shape."""
-        if self.resolved:
-            return
-        for how, value in zip(self.outputs, outputs, strict=False):
-            how.resolve((None, *value.shape[1:]))
-        output, (names, weighted) = outputs[0], self.asked
-        self.metrics = [self._metric(m, output) for m in names]
-        self.weighted = [self._metric(m, output) for m in weighted]
-        self.resolved = True
+        if not self.resolved:
+            self.resolve_for([[None, *value.shape[1:]] for value in outputs])
 
-    def _metric(self, asked: Any, output: Value) -> Metric:
-        shape = (None, *output.shape[1:])
-        return metrics.get(asked, loss=self.loss, output_shape=shape)
+    def resolve_for(self, shapes: Sequence[Sequence[int | None]]) -> None:
+        """Make metrics of the names given to `compile`, for outputs of these shapes."""
+        for how, shape in zip(self.outputs, shapes, strict=False):
+            how.resolve(tuple(shape))
+        self.metrics, self.weighted = (
+            [metrics.get(m, loss=self.loss, output_shape=shapes[0]) for m in names]
+            for names in self.asked
+        )
+        self.resolved, self.shapes = True, [list(shape) for shape in shapes]
+
+    @property
+    def all_optimizers(self) -> list[Optimizer]:
+        """The optimizer given to `compile`, and those that a class of the user's with a step of its
+        own keeps in attributes."""
+        own = vars(self.model).values() if overridden(self.model, "train") else ()
+        found = [o for o in (self.optimizer, *own) if isinstance(o, Optimizer)]
+        return list({id(o): o for o in found}.values())
 
     @property
     def all_metrics(self) -> list[Metric]:
@@ -91,7 +106,15 @@ class Trainer:
         """Return the metrics with the names that they are reported by."""
         if isinstance(self.loss, Losses):
             return self.loss.measured()
-        return [(m.name, m) for m in (*self.metrics, *self.weighted)]
+        return names_of([("", self.metrics, self.weighted)])
+
+    def reported(self, name: str) -> Metric | None:
+        """Return the metric whose number the history has by this name, or by this one with ``_0``,
+        ``_1``, ... behind."""
+        named = [*self._named(), *((m.name, m) for m in self.measuring())]
+        whole = re.sub(r"(_\d+)+$", "", name)
+        found = [m for wanted in (name, whole) for given, m in named if given == wanted]
+        return found[0] if found else None
 
     def step(self, layout: Layout) -> Step | OwnStep:
         """Return the loaded program for this layout, building it the first time."""
@@ -134,7 +157,7 @@ class Trainer:
 
     def state(self) -> list[Variable]:
         """Return everything that a run changes, the sums of the metrics excepted."""
-        slots = [] if self.optimizer is None else list(self.optimizer.variables)
+        slots = [v for optimizer in self.all_optimizers for v in optimizer.variables]
         return [*self.model.variables, *self.model.carried(), *slots, self.key]
 
     def counters(self) -> list[tuple[Variable, Array]]:
@@ -168,6 +191,8 @@ class Trainer:
                 while name in logs:
                     name, count = f"{whole}_{count}", count + 1
                 logs[name] = value
+        if not self.samples.value and self.optimizer is not None and self.optimizer.skipped:
+            return dict.fromkeys(logs, math.nan)  # every batch was left out
         return logs
 
 
@@ -217,8 +242,8 @@ class Snapshot:
         known = {id(v) for v, _ in self.held}
         for variable, value in self.held:
             variable.value[...] = value
-        if self.trainer.optimizer is not None:
-            self.trainer.optimizer.restart(known)
+        for optimizer in self.trainer.all_optimizers:
+            optimizer.restart(known)
         self.trainer.epoch = self.epoch
 
     def drop(self) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from chainrule.dtypes import Array
 from chainrule.training.finding import Finding
+from chainrule.training.said import Said, said
 
 FAINT, LOUD = 1e-4, 1e3  # of the first and the last layer's, how far a signal may sink and rise
 SATURATED = 0.5  # the share of a layer's outputs in the flat ends
@@ -73,8 +74,8 @@ def _not_finite(s: Signal) -> Finding:
     return Finding(
         "not_finite",
         s.layer,
-        "for most of the samples its outputs are not all finite",
-        "look at the initializer of its weights, and at the scale of the data",
+        said("for most of the samples its outputs are not all finite"),
+        said("look at the initializer of its weights, and at the scale of the data"),
     )
 
 
@@ -85,19 +86,30 @@ def _stuck(signals: Sequence[Signal]) -> Iterator[Finding]:
             yield Finding(
                 "dead_relu",
                 s.layer,
-                f"{share:.0%} of its units put out 0 for every one of {len(s.output)} samples, and "
-                "so get no gradient",
-                "begin with biases of 0 and HeNormal kernels; or use leaky_relu",
+                said(
+                    "{share:.0%} of its units put out 0 for every one of {rows} samples, and so "
+                    "get no gradient",
+                    share=share,
+                    rows=len(s.output),
+                ),
+                said("begin with biases of 0 and HeNormal kernels; or use leaky_relu"),
             )
         elif any(w.alike for w in s.weights):
             zero = s.weights[0].value.any()
-            what = "the same weights and gradients" if zero else "weights of zero and no gradient"
             if zero or not any(w.moves for w in s.weights):
                 yield Finding(
                     "symmetric_initialization",
                     s.layer,
-                    f"all its units have {what}, so they stay one unit for ever",
-                    "begin with random kernels, e.g. GlorotUniform, the default, or HeNormal",
+                    said(
+                        "all its units have the same weights and gradients, so they stay one unit "
+                        "for ever"
+                    )
+                    if zero
+                    else said(
+                        "all its units have weights of zero and no gradient, so they stay one "
+                        "unit for ever"
+                    ),
+                    said("begin with random kernels, e.g. GlorotUniform, the default, or HeNormal"),
                 )
 
 
@@ -108,14 +120,21 @@ def _saturated(signals: Sequence[Signal], scale: float) -> Iterator[Finding]:
             low, high = ENDS[s.activation]
             share = float(((s.output < low) | (s.output > high)).mean())
             if share > SATURATED:
-                scaled = "scale the data to a standard deviation of about 1" if scale > 10 else ""
-                smaller = f"begin with smaller kernels, e.g. {_fitting(s.activation)}"
                 yield Finding(
                     "saturated_activation",
                     s.layer,
-                    f"{share:.0%} of its {s.activation} outputs are within 1 % of their limits, "
-                    "where gradients die",
-                    scaled or smaller,
+                    said(
+                        "{share:.0%} of its {activation} outputs are within 1 % of their limits, "
+                        "where gradients die",
+                        share=share,
+                        activation=s.activation,
+                    ),
+                    said("scale the data to a standard deviation of about 1")
+                    if scale > 10
+                    else said(
+                        "begin with smaller kernels, e.g. {initializer}",
+                        initializer=_fitting(s.activation),
+                    ),
                 )
 
 
@@ -127,28 +146,45 @@ def _astray(signals: Sequence[Signal]) -> Iterator[Finding]:
     last = signals[-1].error
     for s in deep:
         if first > 0 and s.spread > LOUD * first:
-            yield _signal("exploding_activation", s, s.spread / first, "first layer's")
+            yield _signal("exploding_activation", s, s.spread / first)
         if 0 < s.spread < FAINT * first:
-            yield _signal("vanishing_activation", s, s.spread / first, "first layer's")
+            yield _signal("vanishing_activation", s, s.spread / first)
     for s in deep:
         if last > 0 and s.error > LOUD * last:
-            yield _signal("exploding_gradient", s, s.error / last, "last layer's")
+            yield _signal("exploding_gradient", s, s.error / last)
         # Exactly 0 is another matter: a last layer that begins with zeros lets nothing through,
         # and is another one after the first step.
         if 0 < s.error < FAINT * last:
-            yield _signal("vanishing_gradient", s, s.error / last, "last layer's")
+            yield _signal("vanishing_gradient", s, s.error / last)
 
 
-def _signal(kind: str, s: Signal, ratio: float, whose: str) -> Finding:
-    what = "gradient by its outputs" if kind.endswith("gradient") else "spread of its outputs"
-    if kind.startswith("exploding"):
-        remedy = f"begin with smaller kernels, e.g. {_fitting(s.activation)}"
-    elif s.activation == "sigmoid":
-        remedy = "use relu with HeNormal kernels, or tanh: each sigmoid divides by 4 and more"
+def _signal(kind: str, s: Signal, ratio: float) -> Finding:
+    if kind.endswith("gradient"):
+        told = said(
+            "the gradient by its outputs is {ratio:.1e} times the last layer's", ratio=ratio
+        )
     else:
-        remedy = f"begin with larger kernels, e.g. {_fitting(s.activation)}"
-    remedy += "; or put BatchNormalization between the layers"
-    return Finding(kind, s.layer, f"the {what} is {ratio:.1e} times the {whose}", remedy)
+        told = said("the spread of its outputs is {ratio:.1e} times the first layer's", ratio=ratio)
+    return Finding(kind, s.layer, told, _other_kernels(kind, s.activation))
+
+
+def _other_kernels(kind: str, activation: str) -> Said:
+    if kind.startswith("exploding"):
+        return said(
+            "begin with smaller kernels, e.g. {initializer}; or put BatchNormalization between "
+            "the layers",
+            initializer=_fitting(activation),
+        )
+    if activation == "sigmoid":
+        return said(
+            "use relu with HeNormal kernels, or tanh: each sigmoid divides by 4 and more; or put "
+            "BatchNormalization between the layers"
+        )
+    return said(
+        "begin with larger kernels, e.g. {initializer}; or put BatchNormalization between the "
+        "layers",
+        initializer=_fitting(activation),
+    )
 
 
 def _fitting(activation: str) -> str:

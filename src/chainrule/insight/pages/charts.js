@@ -46,9 +46,25 @@ async function draw(place) {
   const more = { autosize: true, uirevision: "kept" };
   // With a finger one scrolls the page, and does not zoom into the chart.
   if (touch) more.dragmode = false;
+  chooseAgain(place, data, layout);
   place.style.height = `${layout.height}px`;
   await Plotly.react(place, data, { ...layout, ...more }, SETTINGS);
   place.dataset.drawn = String(data.length);
+}
+
+// Show in a new figure what was chosen from the menu of the one drawn: Plotly keeps zooms alone.
+function chooseAgain(place, data, layout) {
+  const before = place.layout?.updatemenus?.[0], menu = layout.updatemenus?.[0];
+  const chosen = before?.buttons[before.active ?? 0].label;
+  const active = menu?.buttons.findIndex(({ label }) => label === chosen) ?? -1;
+  if (active < 0) return;
+  menu.active = active;
+  const [{ visible }, axes] = menu.buttons[active].args;
+  data.forEach((trace, i) => { trace.visible = visible[i]; });
+  for (const [path, value] of Object.entries(axes)) {
+    const [axis, key] = path.split(".");
+    layout[axis][key] = value;
+  }
 }
 
 export function forget(element) {

@@ -87,14 +87,14 @@ export function stateMark(state) {
 export function progress(run) {
   const epochs = run.epochs || 0;
   const within = run.steps ? Math.min((run.batch ?? 0) / run.steps, 1) : 0;
-  const done = run.state === "finished" ? epochs : (run.epoch ?? 0) + within;
+  const done = (run.epoch ?? 0) + (run.state === "finished" ? 1 : within);
   return { done, epochs, share: epochs ? Math.min(done / epochs, 1) : 0 };
 }
 
 // Where a run is, in words.
 export function placeOf(run) {
   if (!run.epochs) return "";
-  const epoch = Math.min(Math.floor(progress(run).done) + (run.state !== "finished"), run.epochs);
+  const epoch = Math.min((run.epoch ?? 0) + 1, run.epochs);
   return t("epoch_of", { epoch: count(epoch), epochs: count(run.epochs) });
 }
 

@@ -1,6 +1,6 @@
 // Several runs beside each other: a curve of each, how they ended, in what they differ.
 
-import { count, duration, el, here, number, poll, spoken, stateMark, t } from "./common.js";
+import { count, duration, el, here, number, poll, say, spoken, stateMark, t } from "./common.js";
 import { show } from "./charts.js";
 
 export function showComparison(page, parameters) {
@@ -9,7 +9,8 @@ export function showComparison(page, parameters) {
   let metric = parameters.get("metric") ?? "";
   const choice = el("select", { id: "metric", onchange: () => choose(choice.value) });
   const chart = el("div", { class: "chart" });
-  const note = el("p", { class: "help" }, t("no_charts"));
+  const note = el("p", { class: "help" });
+  const fewer = el("p", { class: "help", id: "fewer", hidden: true });
   const ends = el("div", { class: "card", id: "ends" });
   const differ = el("div", { class: "card", id: "differences" });
   page.replaceChildren(
@@ -18,6 +19,7 @@ export function showComparison(page, parameters) {
         el("p", { class: "over" }, el("a", { href: "./" }, `← ${t("runs")}`)),
         el("h1", {}, t("comparison"))),
       el("label", {}, `${t("metric")} `, choice)),
+    fewer,
     el("div", { class: "card" }, note, chart),
     ends, differ);
 
@@ -43,7 +45,9 @@ export function showComparison(page, parameters) {
         el("option", { value: name }, label)));
     }
     choice.value = got.metric;
-    note.hidden = Boolean(got.figure);
+    fewer.hidden = !got.left_out;
+    say(fewer, t("compared", { shown: got.runs.length, count: got.left_out }));
+    say(note, got.figure ? t("lines") : t("no_charts"));
     chart.hidden = !got.figure;
     if (got.figure) show(chart, got.figure);
     showEnds(ends, got);

@@ -62,15 +62,7 @@ def save(model: Any, path: str | os.PathLike[str], kind: str) -> None:
     MissingDependencyError
         Without h5py.
     """
-    if kind == ".weights.h5":
-        raise FileError(
-            f"{os.fspath(path)!r} is the name of a file of weights alone\n"
-            "  fix: use save_weights(path), or a name that ends in .keras"
-        )
-    try:
-        text = json.dumps(described(model))
-    except (ArgumentError, TypeError) as error:
-        raise FileError(f"the model cannot be written as a file: {error}") from error
+    text = description(model, path, kind)
     if kind == ".keras":
         about = json.dumps({"keras_version": "3.15.0", "date_saved": "1980-01-01@00:00:00"})
         weights = archive.hdf5(layout.weights_tree(model))
@@ -82,6 +74,25 @@ def save(model: Any, path: str | os.PathLike[str], kind: str) -> None:
         top = {"model_config": text, "backend": "tensorflow", "keras_version": "3.15.0"}
         content = archive.hdf5({layout.ATTRIBUTES: top, "model_weights": tree})
     _write(path, content)
+
+
+def description(model: Any, path: str | os.PathLike[str], kind: str) -> str:
+    """Return the architecture as such a file holds it.
+
+    Raises
+    ------
+    FileError
+        For a layer that Keras does not have, or the name of another kind of file.
+    """
+    if kind == ".weights.h5":
+        raise FileError(
+            f"{os.fspath(path)!r} is the name of a file of weights alone\n"
+            "  fix: use save_weights(path), or a name that ends in .keras"
+        )
+    try:
+        return json.dumps(described(model))
+    except (ArgumentError, TypeError) as error:
+        raise FileError(f"the model cannot be written as a file: {error}") from error
 
 
 def save_weights(model: Any, path: str | os.PathLike[str], kind: str) -> None:
