@@ -155,7 +155,7 @@ class Fitting(Feeding):
             model's seed and the epoch; of a ``PyDataset``, the batches. What an iterable yields
             comes in its own order.
         class_weight : mapping of int to float, optional
-            A factor for the loss of each class's samples.
+            A factor for the loss of each class's samples; those held out for validation have none.
         sample_weight : array_like, optional
             A factor for the loss of each sample.
         initial_epoch : int, default 0
