@@ -58,6 +58,7 @@ def served(app):
     config = uvicorn.Config(app, port=0, log_level="error", lifespan="off", ws="none")
     server = uvicorn.Server(config)
     listening = config.bind_socket()
+    listening.listen()  # who comes before the server runs waits
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

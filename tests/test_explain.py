@@ -527,8 +527,8 @@ def test_a_layer_with_several_outputs_shows_each() -> None:
     step = cr.explain(model, X, X[:, 0])
     close(step["halves"].output, 2 * X[:, :2])
     close(step["halves [1]"].output, 3 * X[:, 2:])
-    mixed = compiled([Input((5,)), layers.MixUp(0.4), Dense(3, "softmax", name="o")])
-    assert [layer.name for layer in cr.explain(mixed, X, LABELS).layers] == ["mix_up", "o"]
+    mixed = compiled([Input((5,)), layers.MixUp(0.4, name="mix"), Dense(3, "softmax", name="o")])
+    assert [layer.name for layer in cr.explain(mixed, X, LABELS).layers] == ["mix", "o"]
 
 
 def test_the_summary_shows_what_is_not_finite() -> None:
