@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from chainrule.graph.calls import Watched
@@ -21,23 +21,17 @@ class Found:
     def __init__(self, layer: Weighted, variables: list[Variable]) -> None:
         self._variables = variables
         self._changes = Changes.count
-        self._containers = [c for one in _within(layer) for c in _containers(one)]
-        self._held = [copy(c) for c in self._containers]
+        containers = (c for one in _within(layer) for c in _containers(one))
+        self._views = [c.values() if isinstance(c, dict) else c for c in containers]
+        self._lengths = [*map(len, self._views)]
+        self._held = [*chain.from_iterable(self._views)]
 
     def variables(self) -> list[Variable] | None:
         """Return the variables; ``None`` where they have to be looked for again."""
-        if self._changes != Changes.count:
+        if self._changes != Changes.count or [*map(len, self._views)] != self._lengths:
             return None
-        if not all(map(_unchanged, self._containers, self._held)):
-            return None
-        return [*self._variables]
-
-
-def _unchanged(container: Any, held: Any) -> bool:
-    """Return whether the very same things are in a list or dict as in its copy."""
-    if isinstance(container, dict):
-        return same([*container], [*held]) and same([*container.values()], [*held.values()])
-    return same(container, held)
+        held = [*chain.from_iterable(self._views)]
+        return [*self._variables] if same(held, self._held) else None
 
 
 def _within(layer: Weighted) -> Iterator[Weighted]:
