@@ -306,10 +306,8 @@ def _leaks_of_classes(x: Array, labels: Array, order: Array) -> list[Finding]:
     between = np.concatenate([_between(x[:, i : i + _AT_ONCE], labels) for i in firsts])
     best = np.flatnonzero(between >= BETWEEN)
     leaks = [int(j) for j in best if _agreement(x[order, j], labels[order]) >= KAPPA]
-    if not leaks or len(leaks) > max(1, x.shape[1] // 10):
-        return []
-    others = float(np.delete(between, leaks).max(initial=0.0))
-    if others > OTHERS:
+    others = _others(between, leaks)
+    if others is None:
         return []
     kappa = _agreement(x[order, leaks[0]], labels[order])
     explained = float(between[leaks[0]])
@@ -325,6 +323,15 @@ def _leaks_of_classes(x: Array, labels: Array, order: Array) -> list[Finding]:
     return [_leak(leaks, told, explained, others)]
 
 
+def _others(shares: Array, leaks: list[int]) -> float | None:
+    """Return the largest share of the features that do not leak; ``None`` where none does, or too
+    many, or others tell nearly as much."""
+    if not leaks or len(leaks) > max(1, len(shares) // 10):
+        return None
+    others = float(np.delete(shares, leaks).max(initial=0.0))
+    return None if others > OTHERS else others
+
+
 def _leaks_of_quantity(x: Array, y: Array, order: Array) -> list[Finding]:
     if np.ptp(y) == 0:
         return []
@@ -333,10 +340,8 @@ def _leaks_of_quantity(x: Array, y: Array, order: Array) -> list[Finding]:
     parts = (_ranks(x[rows, i : i + _AT_ONCE]) for i in range(0, x.shape[1], _AT_ONCE))
     squared = np.square(np.concatenate([(part * target).mean(axis=0) for part in parts]))
     leaks = [int(j) for j in np.flatnonzero(squared >= RANK)]
-    if not leaks or len(leaks) > max(1, x.shape[1] // 10):
-        return []
-    others = float(np.delete(squared, leaks).max(initial=0.0))
-    if others > OTHERS:
+    others = _others(squared, leaks)
+    if others is None:
         return []
     explained = float(squared[leaks[0]])
     told = said(
