@@ -240,6 +240,17 @@ def test_files_that_lie(tmp_path, entries):
         load_state_dict(same_shapes(), tmp_path / "none.safetensors")
 
 
+def test_a_header_is_utf_8(tmp_path):
+    text = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}})
+    for encoding in ("utf-8", "utf-16-le", "utf-32-le"):
+        head = text.encode(encoding)
+        content = len(head).to_bytes(8, "little") + head + bytes(4)
+        (tmp_path / "w.safetensors").write_bytes(content)
+        words = "is not JSON" if encoding != "utf-8" else "w"
+        with pytest.raises(ChainruleError, match=words):
+            load_state_dict(same_shapes(), tmp_path / "w.safetensors")
+
+
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()

@@ -235,7 +235,7 @@ def _check_digest(content: bytes) -> None:
 
 def _entries(head: bytes) -> dict[str, Any]:
     try:
-        entries = json.loads(head, object_pairs_hook=_once)
+        entries = json.loads(str(head, "utf-8"), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise FileError("is damaged or not a chainrule file: its header is not JSON") from None
     if not isinstance(entries, dict):
