@@ -69,7 +69,8 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"chainrule.{name}")
     if name in _NAMES:
-        return getattr(importlib.import_module(_NAMES[name]), name)
+        found = globals()[name] = getattr(importlib.import_module(_NAMES[name]), name)
+        return found
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
 
 
