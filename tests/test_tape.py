@@ -448,3 +448,31 @@ def test_layers_behind_operations_keep_what_they_store() -> None:
     whole.set_weights(state.get_weights())
     wanted = whole(np.full((2, 4, 3), 3.0)).numpy()
     np.testing.assert_allclose(state.states[0].numpy(), wanted, atol=1e-6)
+
+
+def test_outputs_of_one_call_by_each_other() -> None:
+    """What a layer within a model makes is what its outputs come of, as in Grad-CAM."""
+    x = layers.Input((5, 5, 2))
+    seen = layers.Conv2D(3, 3, activation="relu")(x)
+    out = layers.Dense(4, activation="softmax")(layers.GlobalAveragePooling2D()(seen))
+    model = Model(x, [seen, out])
+    images = RNG.standard_normal((2, 5, 5, 2)).astype("float32")
+    for looked in (False, True):
+        with cr.GradientTape() as tape:
+            features, shares = model(images)
+            score = ops.sum(shares[:, 1]) + ops.sum(features * features)
+            if looked:
+                score.numpy()
+        found = tape.gradient(score, features).numpy()
+        weights, bias = (w.astype("float64") for w in model.get_weights()[2:])
+
+        def of(a: np.ndarray) -> float:
+            e = np.exp(a.mean((1, 2)) @ weights + bias)  # noqa: B023
+            return float((e[:, 1] / e.sum(1)).sum() + (a * a).sum())
+
+        at = features.numpy().astype("float64")
+        for place in np.ndindex(at.shape):
+            step = np.zeros_like(at)
+            step[place] = 1e-6
+            wanted = (of(at + step) - of(at - step)) / 2e-6
+            assert abs(found[place] - wanted) < 1e-4

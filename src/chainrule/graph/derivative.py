@@ -64,7 +64,16 @@ def gradients(of: Value, sources: Sequence[Value], start: Value | None = None) -
             return derivative(of, sources)
     _check(sources)
     new = _by_the_chain_rule([of], sources)
-    return cotangents_of(new.get(of, of), [new.get(s, s) for s in sources], start)
+    ends = [new.get(v, v) for v in (of, *sources)]
+    if any(map(_has_siblings, sources)):
+        ends = expand(ends, own=False)
+    return cotangents_of(ends[0], ends[1:], start)
+
+
+def _has_siblings(source: Value) -> bool:
+    """Return whether a call made it along with others, which may be computed from it within."""
+    node = source.node
+    return node is not None and isinstance(node.op, Function) and len(node.outputs) > 1
 
 
 def _check(sources: Sequence[Value]) -> None:
