@@ -1,5 +1,6 @@
 """Augmentation: the maps against SciPy and Keras, the draws, and the same numbers every time."""
 
+import json
 import warnings
 from itertools import product
 
@@ -544,6 +545,16 @@ def test_cutmix_in_fit_mixes_targets(sparse):
         p = behind(p).numpy()
     assert np.isclose(loss, -(targets * np.log(p)).sum(1).mean(), rtol=1e-5)
     assert (share < 1).any() and (share >= 0.5).all()
+
+
+def test_arguments_may_be_numbers_of_numpy():
+    n, share = np.int64(3), np.float32(0.5)
+    for layer in (
+        layers.RandomCrop(n, n), layers.RandomRotation(share, fill_value=share),
+        layers.RandomGrayscale(share), layers.MixUp(share), layers.RandomBrightness(share),
+    ):  # fmt: skip
+        again = type(layer).from_config(json.loads(json.dumps(layer.get_config())))
+        assert again.get_config() == layer.get_config()
 
 
 def refused(call, kind, match):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Any
 
 import numpy as np
@@ -403,6 +404,19 @@ def test_images_without_an_axis_of_channels() -> None:
     assert message(layer, (10, 2, 2, 2, 1))[0].endswith("[2, 2, 2, 1]; expected [h, w, c]")
 
 
+def test_one_image_alone() -> None:
+    layer = layers.Conv2D(8, 3, name="first")
+    assert message(layer, (10, 28, 28, 3), (28, 28, 3)) == [
+        "in layer 'first' (Conv2D, 8 filters of 3 x 3): "
+        "a sample has shape [28, 3]; expected [h, w, c]",
+        "  fix: give one sample alone the axis of a batch: x[None]",
+    ]
+    layer = layers.Conv2D(8, 3, data_format="channels_first", name="first")
+    assert message(layer, (10, 1, 28, 28), (1, 28, 28))[1].endswith("the axis of a batch: x[None]")
+    layer = layers.Conv2D(8, 3, name="first")
+    assert message(layer, (10, 28, 28, 1), (10, 28, 28))[1].endswith("and Input((28, 28, 1))")
+
+
 def test_other_channels_than_the_layer_was_built_for() -> None:
     layer = layers.Conv2D(8, 3, groups=2, name="hidden")
     assert message(layer, (10, 9, 9, 4), (10, 9, 9, 8)) == [
@@ -412,6 +426,28 @@ def test_other_channels_than_the_layer_was_built_for() -> None:
         "  kernel : [3, 3, 2, 8]   'hidden.kernel'",
         "  fix    : pass x with 4 channels, or build the model with Input((9, 9, 8))",
     ]
+
+
+def test_channels_on_the_other_side() -> None:
+    layer = layers.Conv2D(8, 3, name="hidden")
+    expected = "  fix    : the channels of x stand first, not last: np.moveaxis(x, 1, -1)"
+    assert message(layer, (10, 9, 9, 3), (10, 3, 9, 9))[-1] == expected
+    layer = layers.Conv2D(8, 3, data_format="channels_first", name="hidden")
+    expected = "  fix    : the channels of x stand last, not first: np.moveaxis(x, -1, 1)"
+    assert message(layer, (10, 3, 9, 9), (10, 9, 9, 3))[-1] == expected
+
+
+def test_sizes_may_be_numbers_of_numpy() -> None:
+    n = np.arange(5)
+    layer = layers.Conv2D(n[4], n[3], strides=n[1], groups=n[2])
+    assert layer(np.zeros((1, 5, 5, 2))).shape == (1, 3, 3, 4)
+    assert (
+        json.loads(json.dumps(layer.get_config()))
+        == layers.Conv2D(4, 3, groups=2, name=layer.name).get_config()
+    )
+    assert layers.DepthwiseConv2D(3, depth_multiplier=n[2])(np.zeros((1, 5, 5, 2))).shape[-1] == 4
+    with pytest.raises(ArgumentError, match="filters is True"):
+        layers.Conv2D(True, 3)
 
 
 def test_groups_that_do_not_come_out() -> None:

@@ -272,6 +272,9 @@ def test_found_as_keras_keeps_it(small):
     np.savez(path, **dict(zip(names, parts, strict=True)))
     assert same(mnist.load_data(), parts)
     content = path.read_bytes()
+    path.rename("keras/datasets/other.npz")
+    assert same(mnist.load_data("other.npz"), parts)
+    assert same(mnist.load_data(path=pathlib.Path("keras/datasets/other.npz").resolve()), parts)
     path.write_bytes(content[:-30])
     with pytest.warns(DataWarning, match="not Keras's archive"), pytest.raises(FileError):
         mnist.load_data()

@@ -313,6 +313,14 @@ def test_labels_and_batches(tmp_path):
     assert np.array_equal(gray.arrays()[0], expected)
 
 
+def test_a_look_at_the_first_batches(tmp_path):
+    folder = dataset(pictures(tmp_path), shuffle=False, batch_size=np.int64(7))
+    assert [len(x) for x, _ in folder.take(2)] == [7, 7]
+    assert len(list(folder.take(9))) == len(list(folder)) and not list(folder.take(0))
+    with pytest.raises(ArgumentError, match="count is -1"):
+        folder.take(-1)
+
+
 @pytest.mark.parametrize("memory", [1024, 0])
 def test_it_is_gone_through_by_batches(tmp_path, memory):
     folder = dataset(pictures(tmp_path), memory_mb=memory)

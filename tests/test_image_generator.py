@@ -413,10 +413,27 @@ def test_tables(folder, capsys):
         table, y_col=["size", "w"], class_mode="multi_output", **options
     )[0]
     assert [part.tolist() for part in y] == [[1, 2, 4], [1, 0.5, 1]]
+    _, y = generator.flow_from_dataframe(table, y_col=["size", "w"], class_mode="raw", **options)[0]
+    assert y.tolist() == [[1, 1], [2, 0.5], [4, 1]]
     with pytest.raises(ArgumentError, match="no column 'klass'"):
         generator.flow_from_dataframe(table, y_col="klass", **options)
     with pytest.raises(DataError, match="not one row"):
         generator.flow_from_dataframe(table, classes=["emu"], **options)
+    numbers = {**table, "class": [10, 2, 9]}
+    flow = generator.flow_from_dataframe(numbers, class_mode="sparse", **options)
+    assert flow.class_indices == {"2": 0, "9": 1, "10": 2} and flow[0][1].tolist() == [2, 0, 1]
+    flow = generator.flow_from_dataframe(numbers, class_mode="sparse", classes=[9, 10], **options)
+    assert flow.class_indices == {"9": 0, "10": 1} and flow[0][1].tolist() == [1, 0]
+    for nothing in (None, float("nan")):
+        with pytest.raises(DataError, match="row 1 of the table has no class: it is"):
+            generator.flow_from_dataframe({**table, "class": ["dog", nothing, "cat"]}, **options)
+    for y_col, mode, words in [
+        ("size", "multi_output", "takes a list of columns"),
+        (["class", "w"], "categorical", "takes the name of one column"),
+        ("class", "binary", "needs 2 classes, not 3"),
+    ]:
+        with pytest.raises(ArgumentError, match=words):
+            generator.flow_from_dataframe(table, y_col=y_col, class_mode=mode, **options)
 
 
 def refused(call, kind, match):
@@ -425,11 +442,27 @@ def refused(call, kind, match):
     assert isinstance(caught.value, ChainruleError)
 
 
+def test_batch_sizes_of_numpy():
+    assert ImageDataGenerator().flow(X, batch_size=np.int64(4))[0].shape == (4, 8, 8, 3)
+    with pytest.raises(ArgumentError, match="batch_size is True"):
+        ImageDataGenerator().flow(X, batch_size=True)
+    with pytest.raises(ArgumentError, match="seed is 'a'; expected a whole number"):
+        ImageDataGenerator().flow(X, seed="a")
+
+
 def test_mistakes(tmp_path):
     refused(lambda: ImageDataGenerator(fill_mode="mirror"), ArgumentError, "fill_mode")
     refused(lambda: ImageDataGenerator(data_format="nhwc"), ArgumentError, "data_format")
     refused(lambda: ImageDataGenerator(validation_split=1.0), ArgumentError, "validation_split")
     refused(lambda: ImageDataGenerator(zoom_range=(1, 2, 3)), ArgumentError, "zoom_range")
+    for name in (
+        "rotation_range", "width_shift_range", "height_shift_range", "shear_range", "zoom_range",
+        "channel_shift_range", "rescale", "brightness_range",
+    ):  # fmt: skip
+        refused(lambda: ImageDataGenerator(**{name: ("a", "b")}), ArgumentError, name)  # noqa: B023
+        refused(lambda: ImageDataGenerator(**{name: "x"}), ArgumentError, name)  # noqa: B023
+    cut = ImageDataGenerator(preprocessing_function=lambda image: image[:2])
+    refused(lambda: cut.flow(X)[0], ShapeError, r"made \[2, 8, 3\] of an image")
     refused(lambda: ImageDataGenerator(brightness_range=0.5), ArgumentError, "brightness_range")
     refused(lambda: ImageDataGenerator(interpolation_order=3), ArgumentError, "interpolation_order")
     refused(lambda: ImageDataGenerator(dtype="int32"), ArgumentError, "dtype")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -328,6 +329,18 @@ def test_the_normalized_network_of_a_tutorial_learns() -> None:
 def test_bad_arguments(make: Any, words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         make()
+
+
+def test_arguments_may_be_numbers_of_numpy() -> None:
+    n, share = np.arange(-1, 3), np.float32(0.5)
+    for mine, plain in [
+        (layers.BatchNormalization(n[0], share, share), layers.BatchNormalization(-1, 0.5, 0.5)),
+        (layers.LayerNormalization(n[:1].tolist()), layers.LayerNormalization([-1])),
+        (layers.LayerNormalization((n[2], n[3])), layers.LayerNormalization((1, 2))),
+        (layers.GroupNormalization(n[3], n[2], share), layers.GroupNormalization(2, 1, 0.5)),
+    ]:
+        config = {**mine.get_config(), "name": plain.name}
+        assert json.loads(json.dumps(config)) == plain.get_config()
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,10 @@ Array = NDArray[Any]
 
 def make_problem(source: Source, settings: Settings) -> Problem:
     """Return the problem that DATA and the options pose."""
-    if isinstance(source, FolderSource) and source.kind is SOUNDS:
-        return sound_problem(source, settings)
+    if isinstance(source, FolderSource):
+        _refuse_texts(source.name, settings)
+        if source.kind is SOUNDS:
+            return sound_problem(source, settings)
     _refuse_sounds(settings)
     if isinstance(source, FolderSource):
         return folder_problem(source, settings)
@@ -56,6 +58,13 @@ def _refuse_sounds(settings: Settings) -> None:
     for option, given in (("--features", settings.features), ("--network", settings.network)):
         if given != "auto":
             raise ArgumentError(f"{option} is for folders of sounds")
+
+
+def _refuse_texts(name: str, settings: Settings) -> None:
+    """Refuse options that are for networks of texts."""
+    for option, given in (("--text", settings.text), ("--tokens", settings.tokens)):
+        if given not in (None, "auto"):
+            raise ArgumentError(f"{option} is for texts, but {name!r} has none")
 
 
 def _refuse_recipe(name: str, settings: Settings) -> None:
@@ -208,6 +217,7 @@ def _first_layers(
 ) -> tuple[Images | None, list[Layer], list[str]]:
     """Return how the samples are images, the network's first layers, and what to say of them."""
     if are_images(x):
+        _refuse_texts(source.name, settings)
         found, layers, line = images_of(x, target, source.augment, settings)
         return found, layers, [line]
     _refuse_recipe(source.name, settings)

@@ -106,7 +106,7 @@ class Trained:
     def outputs(self, inputs: Samples) -> Array:
         """Return what the model answers."""
         outputs = self.model.predict(inputs, verbose=0)
-        if isinstance(outputs, list):
+        if not isinstance(outputs, np.ndarray):
             raise DataError("a model with several outputs cannot be used from the command line")
         return outputs
 

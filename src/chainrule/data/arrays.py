@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,12 @@ def as_array(data: Any, name: str = "x") -> Array:
         raise DataError(
             f"{name} is of type {type(data).__name__}, which could not be made an array: {error}"
         ) from error
+    if isinstance(data, Mapping):
+        names = ", ".join(repr(key) for key in data)
+        raise DataError(
+            f"{name} is a dict of {names}; expected one array.\n"
+            "  fix: pass the array itself, or make a Model with an Input of each name"
+        )
     return _unboxed(data, array) if array.dtype == object else array
 
 

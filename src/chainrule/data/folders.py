@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +44,8 @@ class Options:
         if self.on_error not in ("skip", "raise"):
             raise unknown_name("on_error", self.on_error, ("skip", "raise"))
         size = self.batch_size
-        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
+        whole = isinstance(size, int | np.integer) and not isinstance(size, bool)
+        if size is not None and (not whole or size < 1):
             raise ArgumentError(f"batch_size is {size!r}; expected an integer of at least 1")
         if not isinstance(self.memory_mb, int | float) or not self.memory_mb >= 0:
             raise ArgumentError(f"memory_mb is {self.memory_mb!r}; expected megabytes")
@@ -117,6 +119,23 @@ class SampleFolder:
             if self.batch_size is None:
                 samples, labels = samples[0], None if labels is None else labels[0]
             yield samples if labels is None else (samples, labels)
+
+    def take(self, count: int) -> Iterator[Any]:
+        """The first batches of an epoch, to look at them.
+
+        Parameters
+        ----------
+        count : int
+            How many; fewer where there are no more.
+
+        Raises
+        ------
+        ArgumentError
+            For a count below 0.
+        """
+        if not isinstance(count, int | np.integer) or count < 0:
+            raise ArgumentError(f"count is {count!r}; expected an integer of at least 0")
+        return itertools.islice(self, int(count))
 
     def arrays(self) -> tuple[Array, Array | None]:
         """All samples that can be decoded and their targets, in the order of the files.

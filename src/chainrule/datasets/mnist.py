@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -38,7 +39,7 @@ _PUBLISHED = {
 _SYSTEM = Path("/usr/share/datasets/mnist")
 
 
-def load_data() -> Pairs:
+def load_data(path: str | os.PathLike[str] = "mnist.npz") -> Pairs:
     """70,000 handwritten digits as ``(x_train, y_train), (x_test, y_test)``.
 
     They are looked for in the cache (``CHAINRULE_HOME``, by default ``~/.cache/chainrule``), in
@@ -51,6 +52,11 @@ def load_data() -> Pairs:
     y_train : [n=60000], uint8, the digit 0 to 9
     x_test : [n=10000, h=28, w=28], uint8
     y_test : [n=10000], uint8
+
+    Parameters
+    ----------
+    path : path-like, default "mnist.npz"
+        Keras's archive of them, in ``~/.keras/datasets`` unless the path is absolute.
 
     Raises
     ------
@@ -67,6 +73,6 @@ def load_data() -> Pairs:
     Y. LeCun and C. Cortes, *The MNIST database of handwritten digits*, CC BY-SA 3.0 (see
     ``SOURCES.md`` beside this module).
     """
-    places = [_SYSTEM, keras_home() / "mnist.npz", Path("data/MNIST/raw")]
+    places = [_SYSTEM, keras_home() / path, Path("data/MNIST/raw")]
     files = remotes(_PUBLISHED, _MIRRORS)
     return load("mnist", places, partial(read, published=_PUBLISHED), files)

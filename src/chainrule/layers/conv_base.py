@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from chainrule import activations, constraints, initializers, ops, regularizers
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value, Variable, scope
@@ -18,9 +20,9 @@ __all__ = ["Many", "_Convolving", "at_least_one", "told"]
 
 def at_least_one(name: str, value: Any) -> int:
     """Return a checked count."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ArgumentError(f"{name} is {value!r}; expected an integer of at least 1")
-    return value
+    return int(value)
 
 
 def told(filters: int, kernel_size: Sequence[int]) -> str:
@@ -126,16 +128,27 @@ class _Convolving(Layer):
             raise ShapeError(self._wrong_rank(given))
         shape = space.shape_last(given, self.data_format)
         if self.built and shape[-1] != self._channels:
-            kernel, many = self._own[0], "" if self._channels == 1 else "s"
+            kernel = self._own[0]
             raise ShapeError(
                 f"x has {shape[-1]} channels, but the layer was built for {self._channels}.\n"
                 f"  x      : {space.named(shape)}\n"
                 f"  kernel : {list(kernel.shape)}   {kernel.name!r}\n"
-                f"  fix    : pass x with {self._channels} channel{many}, or build the model with "
-                f"Input({tuple(given[1:])})"
+                f"  fix    : {self._other_channels(given)}"
             )
         self._require_room(shape[1:-1])
         return shape
+
+    def _other_channels(self, given: Shape) -> str:
+        """Return what mends data of other channels than the layer was built for."""
+        first = self.data_format == space.FIRST
+        if given[-1 if first else 1] == self._channels:
+            here, there, move = ("last", "first", "-1, 1") if first else ("first", "last", "1, -1")
+            return f"the channels of x stand {here}, not {there}: np.moveaxis(x, {move})"
+        many = "" if self._channels == 1 else "s"
+        return (
+            f"pass x with {self._channels} channel{many}, or build the model with "
+            f"Input({tuple(given[1:])})"
+        )
 
     def _wrong_rank(self, given: Shape) -> str:
         axes = space.shape_back(("n", *space.LETTERS[self.rank], "c"), self.data_format)[1:]
@@ -143,6 +156,8 @@ class _Convolving(Layer):
         if len(given) != self.rank + 1:
             return text
         first = self.data_format == space.FIRST
+        if self.built and given[0 if first else -1] == self._channels:
+            return f"{text}\n  fix: give one sample alone the axis of a batch: x[None]"
         sample = (1, *given[1:]) if first else (*given[1:], 1)
         return (
             f"{text}\n  fix: give the data an axis for their one channel: "

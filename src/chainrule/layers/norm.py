@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from chainrule import initializers, ops
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value, Variable, scope
@@ -29,6 +31,16 @@ from chainrule.ops.normalization import (
     normalize_groups,
     normalize_rows,
 )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _one_axis(axis: Any) -> int:
+    if not _is_whole(axis):
+        raise ArgumentError(f"axis is {axis!r}; expected a whole number")
+    return int(axis)
 
 
 class BatchNormalization(_Normalizing):
@@ -94,11 +106,10 @@ class BatchNormalization(_Normalizing):
         **options: Any,
     ) -> None:
         super().__init__(epsilon=epsilon, center=center, scale=scale, **options)
-        if isinstance(axis, bool) or not isinstance(axis, int):
-            raise ArgumentError(f"axis is {axis!r}; expected a whole number")
-        if not (isinstance(momentum, int | float) and 0 <= momentum <= 1):
+        if not (isinstance(momentum, int | float | np.number) and 0 <= momentum <= 1):
             raise ArgumentError(f"momentum is {momentum!r}; expected a number in [0, 1]")
-        self.axis, self.momentum, self.synchronized = axis, float(momentum), bool(synchronized)
+        self.axis, self.momentum = _one_axis(axis), float(momentum)
+        self.synchronized = bool(synchronized)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
 
@@ -281,11 +292,9 @@ class GroupNormalization(_Normalizing):
         **options: Any,
     ) -> None:
         super().__init__(epsilon=epsilon, center=center, scale=scale, **options)
-        if isinstance(groups, bool) or not isinstance(groups, int) or groups < -1 or groups == 0:
+        if not _is_whole(groups) or groups < -1 or groups == 0:
             raise ArgumentError(f"groups is {groups!r}; expected -1 or an integer of at least 1")
-        if isinstance(axis, bool) or not isinstance(axis, int):
-            raise ArgumentError(f"axis is {axis!r}; expected a whole number")
-        self.groups, self.axis = groups, axis
+        self.groups, self.axis = int(groups), _one_axis(axis)
 
     def detail(self) -> str:
         """Return the number of groups."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from chainrule import constraints, initializers, ops, regularizers
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value, Variable
@@ -31,9 +33,9 @@ def checked_axis(axis: Any) -> Axis:
     """Return the axis, or the axes as a tuple."""
     many = isinstance(axis, list | tuple)
     for a in axis if many else (axis,):
-        if isinstance(a, bool) or not isinstance(a, int):
+        if isinstance(a, bool) or not isinstance(a, int | np.integer):
             raise ArgumentError(f"axis is {axis!r}; expected a whole number or several")
-    return tuple(axis) if many else int(axis)
+    return tuple(map(int, axis)) if many else int(axis)
 
 
 def plain_axis(axis: Axis) -> Any:
@@ -143,7 +145,8 @@ class _Normalizing(Layer):
 
 def above_zero(name: str, value: Any) -> float:
     """Return an argument that must be above 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
         raise ArgumentError(f"{name} is {value!r}; expected a number above 0")
     return float(value)
 

@@ -111,6 +111,7 @@ def change_speed(samples: Any, factor: float) -> Array:
     ------
     T. Ko et al., "Audio augmentation for speech recognition", Interspeech 2015, section 2.3.
     """
-    if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
+    number = isinstance(factor, int | float | np.number) and not isinstance(factor, bool)
+    if not number or not factor > 0:
         raise ArgumentError(f"factor is {factor!r}; expected a number above 0")
     return resample(samples, float(factor), 1.0)

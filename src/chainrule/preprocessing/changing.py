@@ -132,7 +132,7 @@ class Changing:
         x = x if x.dtype == self.dtype else x.astype(self.dtype)
         one, x = x.ndim == 3, x[None] if x.ndim == 3 else x
         if self.preprocessing_function is not None:
-            x = np.stack([self.preprocessing_function(image.copy()) for image in x]).astype(x.dtype)
+            x = np.stack([_prepared(self.preprocessing_function, a) for a in x]).astype(x.dtype)
         x = x * x.dtype.type(self.rescale) if self.rescale else x
         if self.samplewise_center:
             x = x - x.mean(axis=(1, 2, 3), keepdims=True)
@@ -203,6 +203,17 @@ class Changing:
             self.ranges.drawn(numbers(seed, r, samples), (size[0], size[1])) for r in range(rounds)
         )
         return np.concatenate([self._applied(x, p) for p in drawn])
+
+
+def _prepared(function: Callable[[Array], Array], image: Array) -> Array:
+    """Return what a function makes of an image, once that has the same shape."""
+    y = np.asarray(function(image.copy()))
+    if y.shape != image.shape:
+        raise ShapeError(
+            f"preprocessing_function made {list(y.shape)} of an image of shape "
+            f"{list(image.shape)}; expected the same shape"
+        )
+    return y
 
 
 def _whitening(x: Array, epsilon: float) -> Array:

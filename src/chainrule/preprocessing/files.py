@@ -148,8 +148,7 @@ class DirectoryIterator(FileIterator):
         found = listed(directory, classes or None, follow_links)
         self.directory = directory
         self.class_indices = {name: i for i, name in enumerate(found.class_names)}
-        if class_mode == "binary" and self.num_classes != 2:
-            raise ArgumentError(f"class_mode 'binary' needs 2 classes, not {self.num_classes}")
+        _require_two(class_mode, self.num_classes)
         kept: list[int] = []
         for label in range(self.num_classes):
             rows = np.flatnonzero(found.labels == label)
@@ -195,8 +194,10 @@ class DataFrameIterator(FileIterator):
         self.class_indices = {}
         numbered = class_mode in ("categorical", "binary", "sparse")
         if numbered:
-            known = _names(labels, kept) if not classes else list(dict.fromkeys(classes))
+            _require_classes(labels, kept)
+            known = _names(labels, kept) if not classes else list(dict.fromkeys(map(str, classes)))
             self.class_indices = {name: i for i, name in enumerate(known)}
+            _require_two(class_mode, self.num_classes)
             kept, numbers = _numbered(labels or [], kept, self.class_indices)
         part = cut(len(kept), image_data_generator.validation_split, subset)
         kept = kept[part]
@@ -217,6 +218,11 @@ class DataFrameIterator(FileIterator):
         print(f"Found {self.samples} image filenames" + _belonging(self.num_classes))
 
 
+def _require_two(class_mode: str | None, count: int) -> None:
+    if class_mode == "binary" and count != 2:
+        raise ArgumentError(f"class_mode 'binary' needs 2 classes, not {count}")
+
+
 def _belonging(count: int) -> str:
     return f" belonging to {count} classes." if count else "."
 
@@ -229,13 +235,27 @@ def _files(paths: Sequence[str]) -> list[int]:
     return [i for i, is_file in enumerate(good) if is_file]
 
 
-def _several(label: Any) -> list[str]:
-    """Return the names of classes of a row: one, or several in a list."""
-    return [str(part) for part in label] if isinstance(label, list | tuple) else [str(label)]
+def _several(label: Any) -> list[Any]:
+    """Return the classes of a row: one, or several in a list."""
+    return list(label) if isinstance(label, list | tuple) else [label]
 
 
 def _names(labels: Any, kept: Sequence[int]) -> list[str]:
-    return sorted({name for i in kept for name in _several(labels[i])})
+    """Return the names of all classes in order: that of numbers, where all are whole numbers."""
+    found = {label for i in kept for label in _several(labels[i])}
+    whole = all(isinstance(label, int | np.integer) for label in found)
+    return list(dict.fromkeys(map(str, sorted(found, key=None if whole else str))))
+
+
+def _require_classes(labels: Any, kept: Sequence[int]) -> None:
+    """Refuse rows whose class is missing: None, NaN, or what pandas has for them."""
+    for i in kept:
+        for label in _several(labels[i]):
+            if not isinstance(label, str) and str(label) in ("None", "nan", "<NA>", "NaT"):
+                raise DataError(
+                    f"row {i} of the table has no class: it is {label!r}\n"
+                    "  fix: leave out such rows, in pandas dataframe.dropna(subset=[y_col])"
+                )
 
 
 def _numbered(
@@ -245,7 +265,7 @@ def _numbered(
     rows: list[int] = []
     numbers: list[Any] = []
     for i in kept:
-        found = [known[name] for name in _several(labels[i]) if name in known]
+        found = [known[name] for name in map(str, _several(labels[i])) if name in known]
         if found:
             rows.append(i)
             numbers.append(found if isinstance(labels[i], list | tuple) else found[0])

@@ -15,7 +15,7 @@ from chainrule.errors import ArgumentError, unknown_name
 from chainrule.preprocessing.changing import Changing
 from chainrule.preprocessing.files import DataFrameIterator, DirectoryIterator, Reading
 from chainrule.preprocessing.iterators import Iterator, NumpyArrayIterator, Saving
-from chainrule.preprocessing.transforms import Filling, Ranges, zoom_limits
+from chainrule.preprocessing.transforms import Filling, Ranges, number, shift_range, zoom_limits
 
 __all__ = [
     "DataFrameIterator",
@@ -139,10 +139,16 @@ class ImageDataGenerator(Changing):
         dtype: str | None = None,
     ) -> None:
         self.ranges = Ranges(
-            float(rotation_range), width_shift_range, height_shift_range, float(shear_range),
-            zoom_limits(zoom_range), float(channel_shift_range), _two(brightness_range),
-            bool(horizontal_flip), bool(vertical_flip),
-        )  # fmt: skip
+            number("rotation_range", rotation_range),
+            shift_range("width_shift_range", width_shift_range),
+            shift_range("height_shift_range", height_shift_range),
+            number("shear_range", shear_range),
+            zoom_limits(zoom_range),
+            number("channel_shift_range", channel_shift_range),
+            _two(brightness_range),
+            bool(horizontal_flip),
+            bool(vertical_flip),
+        )
         self.filling = Filling(fill_mode, cval, interpolation_order)
         self.data_format = data_format or "channels_last"
         if self.data_format not in ("channels_last", "channels_first"):
@@ -150,7 +156,8 @@ class ImageDataGenerator(Changing):
         if isinstance(validation_split, bool) or not 0 <= validation_split < 1:
             raise ArgumentError(f"validation_split is {validation_split!r}; expected a share < 1")
         self.validation_split, self.dtype = validation_split, _float(dtype)
-        self.rescale, self.preprocessing_function = rescale, preprocessing_function
+        self.rescale = None if rescale is None else number("rescale", rescale)
+        self.preprocessing_function = preprocessing_function
         self.zca_whitening, self.zca_epsilon = bool(zca_whitening), zca_epsilon
         self.featurewise_std_normalization = featurewise_std_normalization and not zca_whitening
         self.featurewise_center = bool(
@@ -309,10 +316,11 @@ class ImageDataGenerator(Changing):
             What the names of files are relative to.
         x_col, y_col, weight_col : str
             The columns of the names, of the classes or targets, and of sample weights. For
-            ``class_mode="multi_output"`` `y_col` is a list.
+            ``class_mode="multi_output"`` `y_col` is a list, for ``"raw"`` it may be one.
         class_mode : str or None, default "categorical"
             As in `flow_from_directory`, where a row may hold a list of classes; or ``"raw"``: the
-            column as it is; or ``"multi_output"``: several columns.
+            column as it is, of several an array [n, columns]; or ``"multi_output"``: several
+            columns, each an output.
         validate_filenames : bool, default True
             Whether to leave out, with a warning, what is no file of an image by its name.
         target_size, color_mode, classes, interpolation, keep_aspect_ratio
@@ -326,10 +334,8 @@ class ImageDataGenerator(Changing):
             For a table without such columns, or without files.
         """
         columns = {"x": _column(dataframe, x_col)}
-        if class_mode == "multi_output":
-            columns["y"] = [_column(dataframe, name) for name in y_col]
-        elif class_mode not in (None, "input"):
-            columns["y"] = _column(dataframe, str(y_col))
+        if class_mode not in (None, "input"):
+            columns["y"] = _target_columns(dataframe, y_col, class_mode)
         if weight_col is not None:
             columns["weights"] = _column(dataframe, weight_col)
         return DataFrameIterator(
@@ -353,7 +359,7 @@ def _two(given: Sequence[float] | None) -> tuple[float, float] | None:
         return None
     if not isinstance(given, Sequence | np.ndarray) or len(given) != 2:
         raise ArgumentError(f"brightness_range is {given!r}; expected two numbers")
-    return float(given[0]), float(given[1])
+    return number("brightness_range[0]", given[0]), number("brightness_range[1]", given[1])
 
 
 def _float(dtype: str | None) -> str:
@@ -365,6 +371,18 @@ def _float(dtype: str | None) -> str:
 
 def _saving(folder: Any, prefix: str, file_format: str) -> Saving | None:
     return None if folder is None else Saving(folder, prefix, file_format)
+
+
+def _target_columns(table: Any, names: str | Sequence[str], class_mode: str) -> list[Any]:
+    """Return what the targets are made of: a list of rows; for several outputs, of columns."""
+    several = class_mode == "multi_output"
+    if isinstance(names, str) and not several:
+        return _column(table, names)
+    if isinstance(names, str) or not (several or class_mode == "raw"):
+        expected = "a list of columns" if several else "the name of one column"
+        raise ArgumentError(f"y_col is {names!r}; class_mode {class_mode!r} takes {expected}")
+    columns = [_column(table, name) for name in names]
+    return columns if several else list(zip(*columns, strict=True))
 
 
 def _column(table: Any, name: str) -> list[Any]:

@@ -56,10 +56,13 @@ class Iterator:
     classes: Any = None
 
     def __init__(self, n: int, batch_size: int, shuffle: bool, seed: int | None) -> None:
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        whole = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool)
+        if not whole or batch_size < 1:
             raise ArgumentError(f"batch_size is {batch_size!r}; expected an integer of at least 1")
         self.n = self.samples = n
-        self.batch_size, self.shuffle = batch_size, bool(shuffle)
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
+            raise ArgumentError(f"seed is {seed!r}; expected a whole number or None")
+        self.batch_size, self.shuffle = int(batch_size), bool(shuffle)
         self.seed = seeding.next_seed() if seed is None else int(seed)
         self.batch_index = self.epoch = 0
         self._order: tuple[int, Array] | None = None

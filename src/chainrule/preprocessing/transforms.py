@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import atexit
 import functools
-import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -205,7 +204,47 @@ def zoom_limits(given: Any) -> tuple[float, float]:
     ArgumentError
         For what is no number, or two.
     """
-    parts = list(given) if isinstance(given, Sequence | np.ndarray) else [1 - given, 1 + given]
-    if len(parts) != 2 or not all(math.isfinite(f) for f in parts):
+    parts = _floats(given)
+    if parts is None or parts.shape not in ((), (2,)):
         raise ArgumentError(f"zoom_range is {given!r}; expected a number, or two")
-    return float(parts[0]), float(parts[1])
+    low, high = parts if parts.ndim else (1 - parts, 1 + parts)
+    return float(low), float(high)
+
+
+def number(name: str, given: Any) -> float:
+    """Return an argument that must be one finite number.
+
+    Raises
+    ------
+    ArgumentError
+        For what is none.
+    """
+    found = _floats(given)
+    if found is None or found.ndim:
+        raise ArgumentError(f"{name} is {given!r}; expected a number")
+    return float(found)
+
+
+def shift_range(name: str, given: Any) -> Any:
+    """Return the range of a shift as it is.
+
+    Raises
+    ------
+    ArgumentError
+        For what is no number, and no sequence of them.
+    """
+    found = _floats(given)
+    if found is None or found.ndim > 1 or not found.size:
+        raise ArgumentError(f"{name} is {given!r}; expected a number, or a sequence of them")
+    return given
+
+
+def _floats(given: Any) -> Array | None:
+    """Return finite numbers as an array, or None for anything else."""
+    if isinstance(given, str):
+        return None
+    try:
+        found = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        return None
+    return found if np.isfinite(found).all() else None
