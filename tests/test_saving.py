@@ -203,7 +203,7 @@ def test_weights_of_a_class_of_ones_own(tmp_path):
     for model in (first, second):
         model.build((None, 3))
     with pytest.raises(FileError, match="save_weights"):
-        first.save(tmp_path / "m.chainrule")
+        first.save(tmp_path / "m.keras")
     first.save_weights(tmp_path / "w.chainrule")
     second.load_weights(tmp_path / "w.chainrule")
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from chainrule.callbacks.base import Callback, Logs
 from chainrule.callbacks.learning_rate import rate_of
+from chainrule.errors import ArgumentError
 
 
 class LearningRateScheduler(Callback):
@@ -46,6 +47,8 @@ class LearningRateScheduler(Callback):
     def __init__(
         self, schedule: Callable[[int, float], float] | Callable[[int], float], verbose: int = 0
     ) -> None:
+        if not callable(schedule):
+            raise ArgumentError(f"schedule is a function of the epoch, not {schedule!r}")
         self.schedule: Callable[..., float] = schedule
         self.verbose = verbose
         self._takes_rate = _takes_two(schedule)

@@ -55,7 +55,7 @@ class RunRecorder(Callback):
     Raises
     ------
     ArgumentError
-        For `statistics` that are none of these.
+        For `statistics` that are none of these, and a `folder` that is no path.
     FileError
         When the folder cannot be written as the run begins.
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from chainrule.callbacks.base import Callback, Logs
 from chainrule.errors import ArgumentError
 
@@ -42,7 +44,7 @@ class Timer(Callback):
     """
 
     def __init__(self, seconds: float, verbose: int = 0) -> None:
-        if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        if not isinstance(seconds, int | float | np.number) or not 0 < seconds < math.inf:
             raise ArgumentError(f"seconds is {seconds!r}; expected a number above 0")
         self.seconds = seconds
         self.verbose = verbose

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
+
 from chainrule.errors import ArgumentError
 
 _threads: int | None = None
@@ -18,9 +20,9 @@ def set_num_threads(n: int) -> None:
         1 or more. Small steps use fewer, since handing out work costs time.
     """
     global _threads
-    if not isinstance(n, int) or n < 1:
+    if not isinstance(n, int | np.integer) or n < 1:
         raise ArgumentError(f"the number of threads must be an integer >= 1, not {n!r}")
-    _threads = n
+    _threads = int(n)
 
 
 def num_threads() -> int:

@@ -79,6 +79,14 @@ def filled(form: Any, parts: Iterator[Any]) -> Any:
     return next(parts)
 
 
+def shapes_in(form: Any) -> list[Shape]:
+    """Return one shape, or those in lists, tuples and dicts, in a list."""
+    if isinstance(form, tuple) and not any(isinstance(part, tuple | dict) for part in form):
+        return [form]
+    parts = form.values() if isinstance(form, Mapping) else form
+    return [shape for part in parts for shape in shapes_in(part)]
+
+
 def is_symbolic(form: Any) -> bool:
     """Return whether a symbol stands in these lists, tuples and dicts."""
     kind = type(form)

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from inspect import signature
 from typing import Any
 
-from chainrule.errors import unknown_name
+from chainrule.errors import ArgumentError, closest
 from chainrule.layers.activation_layers import ELU, Identity, LeakyReLU, PReLU, ReLU
 from chainrule.layers.attention import AdditiveAttention, Attention
 from chainrule.layers.augment import MixUp
@@ -387,7 +387,10 @@ def deserialize(
     if met is not None and "shared" in config:
         return met[int(config["shared"])]
     if name not in classes:
-        raise unknown_name("layer", name, classes)
+        raise ArgumentError(
+            f"unknown layer {name!r}{closest(name, classes)}\n"
+            f"  fix: give a class of your own as custom_objects={{{name!r}: {name}}}"
+        )
     make = classes[name].from_config
     nested = "custom_objects" in signature(make).parameters
     options = {"custom_objects": custom_objects} if nested else {}

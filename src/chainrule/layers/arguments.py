@@ -132,6 +132,9 @@ def _calls(layer: Layer, arguments: Any) -> Calls | None:
 def built(layer: Layer, arguments: Arguments) -> None:
     """Build the layer for the shapes of its arguments: all that its `build` asks for by name, as
     ``query_shape``, or that of the first."""
+    if layer.built_by_call and (arguments.more or arguments.named):
+        layer.built = True  # the layers inside build themselves in the call that follows
+        return
     wanted = names_of(type(layer).build)
     shapes = {
         f"{name}_shape": shapes_of(x)
@@ -171,8 +174,15 @@ def batchless(shape: Sequence[int | None]) -> Shape:
     return (None, *shape[1:])
 
 
+def returned(outputs: Any, label: str) -> Any:
+    """Return what a `call` returned, settled; raise where that is nothing."""
+    if outputs is None:
+        raise ArgumentError(f"{label} returned nothing.\n  fix: end its call with 'return ...'")
+    return settled(outputs)
+
+
 def settled(outputs: Any) -> Any:
-    """Return what a `call` returned, variables as their values at this place of the step."""
+    """Return outputs, variables as their values at this place of the step."""
     if isinstance(outputs, Variable):
         return scope.current(outputs)
     if isinstance(outputs, list | tuple) and any(isinstance(y, Variable) for y in outputs):
@@ -193,7 +203,10 @@ def items(value: Any) -> Iterator[Any]:
 
 def numbers(inputs: Any) -> Any:
     """Return inputs as an array of numbers; variables as they are."""
-    array = np.asarray(inputs) if not isinstance(inputs, Variable) else inputs
+    try:
+        array = np.asarray(inputs) if not isinstance(inputs, Variable) else inputs
+    except ValueError:
+        raise ArgumentError("a layer takes an array, not rows of several sizes") from None
     if isinstance(array, np.ndarray) and array.dtype.kind not in "fiub":
         raise ArgumentError(f"a layer takes numbers, not an array of {array.dtype}")
     return array

@@ -17,7 +17,7 @@ from chainrule.graph.calls import Calls, at_hand
 from chainrule.graph.symbol import filled, is_symbolic, leaves
 from chainrule.layers import arguments, masks
 from chainrule.layers.arguments import Arguments, batchless, items, takes_training
-from chainrule.layers.made import Made, put_out, remembering
+from chainrule.layers.made import Made, checking, marking, put_out, remembering
 from chainrule.layers.symbolic import Call, arranged, connect, open_shape, sized
 from chainrule.layers.weights import Weighted, multiplier
 
@@ -80,6 +80,10 @@ class Layer(Weighted):
     # What arrays are given to it in; by default in the layer's own dtype.
     input_dtype: str | None = None
     takes_many = False
+    # Whether `build` does nothing but try `call` with one input.
+    built_by_call = False
+    # Whether a list of arrays is one of several inputs: for a `call` of the user's.
+    takes_arrays = False
     # Whether the mask of the inputs is known to be, or to give, that of the outputs.
     supports_masking = False
 
@@ -87,10 +91,16 @@ class Layer(Weighted):
         super().__init_subclass__(**options)
         if "compute_mask" in vars(cls) and "supports_masking" not in vars(cls):
             cls.supports_masking = True
-        if not cls.__name__.startswith("_") and cls.__module__.startswith("chainrule."):
+        own = not cls.__module__.startswith("chainrule.")
+        if not own and not cls.__name__.startswith("_"):
             registry[cls.__name__] = cls
-        elif "__init__" in vars(cls):
-            cls.__init__ = remembering(cls.__init__)  # type: ignore[method-assign]
+        if "__init__" in vars(cls):
+            wrapped = (remembering if own else checking)(cls.__init__)
+            cls.__init__ = wrapped  # type: ignore[method-assign]
+        if "build" in vars(cls):
+            cls.build = marking(cls.build)  # type: ignore[method-assign]
+        if "call" in vars(cls):
+            cls.takes_arrays = own
 
     def __init__(
         self,
@@ -107,7 +117,7 @@ class Layer(Weighted):
         self.dtype = dtypes.name_of(dtype or dtypes.floatx())
         self.built = False
         self.input_shape_given = None if input_shape is None else tuple(input_shape)
-        self._own = []
+        self._added = []
         self._calls = Calls()
         self._forms: dict[Any, Calls] = {}
         self._symbolic: list[weakref.ref[Call]] = []
@@ -184,7 +194,7 @@ class Layer(Weighted):
         if not isinstance(inputs, Value) and not self.on_host:
             if is_symbolic(inputs):
                 return connect(self, inputs, training)
-            inputs = arranged(inputs, self.takes_many, self._value)
+            inputs = arranged(inputs, self._several(inputs), self._value)
         if not self.built:
             self.build_for(arguments.shapes_of(inputs))
         chosen = scope.training() if training is None else training
@@ -192,6 +202,12 @@ class Layer(Weighted):
             call = partial(self._called, training=chosen)
             return self._calls.run(call, (inputs,), chosen, (given, training))
         return arguments.run(self, (inputs, (), {}), chosen)
+
+    def _several(self, inputs: Any) -> bool:
+        """Return whether a list is one of several inputs, though no value stands in it."""
+        return self.takes_many or (
+            self.takes_arrays and all(getattr(x, "ndim", 0) for x in leaves(inputs))
+        )
 
     def _value(self, inputs: Any) -> Value:
         return ops.as_value(arguments.numbers(inputs), self.input_dtype or self.dtype)
@@ -203,7 +219,7 @@ class Layer(Weighted):
             return connect(self, given.first, training, given.more, given.named)
         first, more, named = given.all
         if not isinstance(first, Value):
-            given.first = first = arranged(first, self.takes_many, self._value)
+            given.first = first = arranged(first, self._several(first), self._value)
         given.more, given.named = arguments.further((more, named), self.dtype)
         if not self.built:
             arguments.built(self, given)
@@ -222,7 +238,7 @@ class Layer(Weighted):
             options["training"] = training
         again = self.recompute
         with scope.enter(self.label, again), scope.blame(self.label), scope.mode(training):
-            outputs = arguments.settled(self.call(inputs, *more, **options))
+            outputs = arguments.returned(self.call(inputs, *more, **options), self.label)
             if self.activity_regularizer is not None:
                 self._penalize(self.activity_regularizer, outputs)
             masks.pass_on(self, inputs, outputs, mask)

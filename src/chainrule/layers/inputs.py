@@ -36,7 +36,7 @@ class InputLayer(Layer):
 
     def __init__(
         self,
-        shape: Size | Sequence[Size] = (),
+        shape: Size | Sequence[Size] | None = None,
         name: str | None = None,
         dtype: str | None = None,
         *,
@@ -45,6 +45,8 @@ class InputLayer(Layer):
     ) -> None:
         # What takes strings makes numbers of them, of the dtype that the other layers have.
         super().__init__(name=name, dtype=None if dtype == "string" else dtype)
+        if (shape is None) == (batch_shape is None):
+            raise ArgumentError("an input has a shape, or a batch_shape: give one of them")
         given = tuple(shape) if isinstance(shape, Sequence) else (shape,)
         given = given if batch_shape is None else tuple(batch_shape)[1:]
         if any(n is not None and (not isinstance(n, int) or n < 1) for n in given):
@@ -68,7 +70,7 @@ class InputLayer(Layer):
 
 
 def Input(  # noqa: N802 - Keras's name
-    shape: Size | Sequence[Size] = (),
+    shape: Size | Sequence[Size] | None = None,
     name: str | None = None,
     dtype: str | None = None,
     *,

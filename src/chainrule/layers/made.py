@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import GraphError, MissingMethodError
+import numpy as np
+
+from chainrule.errors import GraphError, MissingMethodError, unknown_name
 from chainrule.graph.symbol import filled
 
 if TYPE_CHECKING:
@@ -55,10 +58,50 @@ def remembering(make: Callable[..., None]) -> Callable[..., None]:
         outermost = "_made" not in self.__dict__
         self.__dict__.setdefault("_made", Made(args, options))
         make(self, *args, **options)
-        if outermost and "_own" not in self.__dict__:
+        if outermost and "_added" not in self.__dict__:
             raise GraphError(f"{type(self).__name__}.__init__ must call super().__init__()")
 
     return init
+
+
+def checking(make: Callable[..., None]) -> Callable[..., None]:
+    """Return an ``__init__`` of a layer of the package that takes numbers of NumPy for Python's,
+    and says which arguments there are where one does not exist."""
+
+    @functools.wraps(make)
+    def init(self: Layer, *args: Any, **options: Any) -> None:
+        try:
+            make(self, *map(_of_python, args), **{n: _of_python(x) for n, x in options.items()})
+        except TypeError as error:
+            unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+            name = "" if unknown is None else unknown[1]
+            if name not in options:
+                raise
+            found = (inspect.signature(kind).parameters for kind in type(self).__mro__[:-1])
+            known = {n for each in found for n in each} - {"args", "options"}
+            kind = f"argument of {type(self).__name__}"
+            raise unknown_name(kind, name, known) from None
+
+    return init
+
+
+def _of_python(x: Any) -> Any:
+    if isinstance(x, np.generic):
+        return x.item()
+    if isinstance(x, list | tuple) and any(isinstance(part, np.generic) for part in x):
+        return type(x)([_of_python(part) for part in x])
+    return x
+
+
+def marking(build: Callable[..., None]) -> Callable[..., None]:
+    """Return a `build` after which the layer is built, whoever called it."""
+
+    @functools.wraps(build)
+    def built(self: Layer, *shapes: Any, **named: Any) -> None:
+        build(self, *shapes, **named)
+        self.built = True
+
+    return built
 
 
 def is_plain(x: Any) -> bool:

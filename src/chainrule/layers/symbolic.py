@@ -133,10 +133,10 @@ def arranged(inputs: Any, many: bool, value: Callable[[Any], Value]) -> Any:
         return inputs
     if not isinstance(inputs, list | tuple | dict):
         return value(inputs)
-    if not many and not any(isinstance(x, Value) for x in leaves(inputs)):
-        return value(inputs)
     if isinstance(inputs, dict):
         return {name: arranged(x, False, value) for name, x in inputs.items()}
+    if not many and not any(isinstance(x, Value) for x in leaves(inputs)):
+        return value(inputs)
     return type(inputs)([arranged(x, False, value) for x in inputs])
 
 

@@ -26,7 +26,7 @@ class Weighted(Watched):
     name: str
     dtype: str
     built: bool
-    _own: list[Variable]
+    _added: list[Variable]
     _multiplier: float
     _trainable: bool = True
 
@@ -80,17 +80,45 @@ class Weighted(Watched):
         6.0
         """
         kind = dtype or self.dtype
-        sizes = (shape,) if isinstance(shape, int) else tuple(shape or ())
+        sizes = self._sizes(name, (shape,) if isinstance(shape, int) else tuple(shape or ()))
         budget.spend(sizes, kind)
         default = "glorot_uniform" if np.dtype(kind).kind == "f" else "zeros"
         rule = initializers.get(default if initializer is None else initializer)
         first = budget.blank(sizes, kind) if budget.loading() else rule(sizes, kind)
+        if np.shape(first) != sizes:
+            raise ShapeError(
+                f"the initializer of {name!r} in {self.label} returned the shape "
+                f"{list(np.shape(first))}; expected {list(sizes)}"
+            )
         variable = Variable(first, name=f"{self.name}.{name}", trainable=trainable, dtype=kind)
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
         variable.rate_multiplier = self.learning_rate_multiplier
-        self._own.append(variable)
+        self._added.append(variable)
         return variable
+
+    def _sizes(self, name: str, shape: Sequence[Any]) -> tuple[int, ...]:
+        """Return a checked shape."""
+        if not all(isinstance(n, int | np.integer) and n >= 0 for n in shape):
+            raise ShapeError(
+                f"the weight {name!r} of {self.label} cannot have the shape {tuple(shape)}: "
+                "sizes are whole numbers.\n"
+                "  fix: make it of the axes behind the batch's, which is None in the input_shape "
+                "that build is given"
+            )
+        return tuple(map(int, shape))
+
+    @property
+    def _own(self) -> list[Variable]:
+        """The weights that were added, and variables set as attributes, also in lists and dicts;
+        not those of layers inside, nor states that are carried on."""
+        held = [v for v in vars(self).values() if isinstance(v, Variable | list | tuple | dict)]
+        found = {id(v): v for v in items([self._added, held]) if isinstance(v, Variable)}
+        if len(found) > len(self._added):
+            others = [*self.carried(), *(v for x in self.sublayers() for v in x.variables)]
+            for other in {id(v) for v in others} - {id(v) for v in self._added}:
+                found.pop(other, None)
+        return list(found.values())
 
     def sublayers(self) -> list[Layer]:
         """Return the layers held in attributes, also in lists and dicts, in the order assigned."""

@@ -144,6 +144,11 @@ class Functional(Model):
         """Return shape (of one sample) and dtype of each input."""
         return [Spec(tuple(n or 0 for n in s.shape[1:]), s.dtype) for s in self.inputs]
 
+    @property
+    def input_dtype(self) -> str | None:  # type: ignore[override]
+        """What a single input is given arrays in."""
+        return self.inputs[0].dtype if len(self.inputs) == 1 else None
+
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
         """Return the outputs for these inputs: a list in order, or a dict by the inputs' names;
         masks stand in the same form."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainrule.data.batches import key
 from chainrule.errors import ArgumentError, NotBuiltError
 from chainrule.executors import native
 from chainrule.graph import Spec, Variable
+from chainrule.graph.symbol import shapes_in
 from chainrule.losses import Loss
 from chainrule.plan import make_plan
 from chainrule.training.outputs import Losses
@@ -122,12 +122,12 @@ def _layout(model: Model, trainer: Trainer, batch_size: int) -> Layout:
     """Return the layout of a shuffled `fit` over floats, with the targets that the loss takes, or
     of `predict`."""
     kind = model.input_dtype or model.dtype
-    given = [Spec(_sizes(s), kind) for s in _shapes(model.step_shape())]
+    given = [Spec(_sizes(s), kind) for s in shapes_in(model.step_shape())]
     xs = model.input_specs() or given
     if trainer.optimizer is None:
         more = tuple((key("x", i), spec) for i, spec in enumerate(xs) if i)
         return Layout("predict", batch_size, xs[0], more=more)
-    outputs = _shapes(model.output_shape)
+    outputs = shapes_in(model.output_shape)
     many = isinstance(trainer.loss, Losses)
     losses = [o.loss for o in trainer.outputs] if many else [trainer.loss]
     ys = [_target(model, *pair) for pair in zip(losses, outputs, strict=True)]
@@ -141,14 +141,6 @@ def _target(model: Model, loss: Loss | Losses | None, output: tuple[int | None, 
     if is_sparse(loss):
         return Spec(_sizes(output[:-1]), "int64")
     return Spec(_sizes(output), model.dtype)
-
-
-def _shapes(form: Any) -> list[tuple[int | None, ...]]:
-    """Return one shape, or several in lists and dicts, in a list."""
-    if isinstance(form, tuple) and not any(isinstance(part, tuple | dict) for part in form):
-        return [form]
-    parts = form.values() if isinstance(form, Mapping) else form
-    return [shape for part in parts for shape in _shapes(part)]
 
 
 def _sizes(shape: tuple[int | None, ...]) -> tuple[int, ...]:

@@ -74,6 +74,8 @@ class Model(Fitting):
     # How a class of the user's is given several inputs: the names of a dict, or a list.
     _form: Mapping[str, None] | list[None] | None = None
     output_names: Sequence[str] = ()
+    # The form of what `call` returned, lists, tuples and dicts, when a step was last traced.
+    _returned: Any = None
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
         """Return a graph where inputs and outputs are given."""
@@ -162,8 +164,8 @@ class Model(Fitting):
         return inputs[0] if form is None and len(inputs) == 1 else inputs
 
     def shaped(self, outputs: list[Array]) -> Any:
-        """Return the outputs of `predict`: one, or several in a list."""
-        return outputs[0] if len(outputs) == 1 else outputs
+        """Return the outputs of `predict` in the form that `call` returns them in."""
+        return filled(self._returned, iter(outputs))
 
     def step_shape(self) -> Shape:
         """Return the shape of what the step takes, its first axis ``None``."""
@@ -224,8 +226,8 @@ class Model(Fitting):
 
     @property
     def metrics(self) -> list[Any]:
-        """The metrics made of what `compile` was given, once a step has run."""
-        return [] if self._trainer is None else self._trainer.all_metrics
+        """The metrics made of what `compile` was given, once a step has run; see `train_step`."""
+        return [] if self._trainer is None else self._trainer.listed()
 
     @property
     def metrics_names(self) -> list[str]:

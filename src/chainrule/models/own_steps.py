@@ -25,8 +25,18 @@ class OwnSteps(Layer):
 
     _trainer: Trainer | None = None
 
+    @property
+    def built_by_call(self) -> bool:  # type: ignore[override]
+        """Whether the class says nothing of how it is built."""
+        from chainrule.models.model import Model
+
+        return type(self).build is Model.build
+
     def train_step(self, data: Any) -> dict[str, Any]:
         """Do one step on a batch and return the loss and metrics by name: override it for another.
+
+        It may update the model's `metrics` and return their results: a mean named ``"loss"``, those
+        given to `compile`, and those in attributes of the model. All begin anew in each epoch.
 
         Parameters
         ----------
@@ -93,6 +103,29 @@ class OwnSteps(Layer):
         y_pred = self(x, training=False)
         loss = self.compute_loss(x, y, y_pred, weights, False)
         return self._told(loss, x, y, y_pred, weights)
+
+    def predict_step(self, data: Any) -> Any:
+        """Return what `predict` returns for a batch: override it for something else.
+
+        It is written in `ops`, and becomes the step that the engine runs.
+
+        Parameters
+        ----------
+        data : Value, or several in a list or by name
+            The samples of the batch.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import chainrule as cr
+        >>> class Shares(cr.Sequential):
+        ...     def predict_step(self, data):
+        ...         return cr.ops.softmax(super().predict_step(data))
+        >>> model = Shares([cr.Input((2,)), cr.layers.Dense(2, kernel_initializer="zeros")])
+        >>> model.predict(np.ones((1, 2)), verbose=0).tolist()
+        [[0.5, 0.5]]
+        """
+        return self(data, training=False)
 
     def compute_loss(
         self,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from chainrule.data.arrays import as_array
 from chainrule.data.batches import Batches, collect, collect_many, with_class_weight
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError, DataError, MissingMethodError, NotBuiltError
+from chainrule.errors import ArgumentError, DataError, NotBuiltError
 from chainrule.graph.symbol import filled
 from chainrule.models.named import arranged, form_of, weights_of
 from chainrule.models.own_steps import OwnSteps
@@ -58,8 +58,8 @@ class Prepared(OwnSteps):
     def _collect(self, call: str, x: Any, y: Any = None, weights: Any = None) -> Batches:
         """Return checked batches of what the user passed to `call`."""
         model, names = self._model(), self._target_names()
-        if not model.built and model.takes_forms:
-            self._build_for_several(x)
+        if model.takes_forms and model._form is None and not _takes_one(model):
+            self._take_several(x)
         if len(model.input_names) > 1 or len(names) > 1 or model._form is not None:
             return self._collect_many(call, x, y, weights)
         if model.input_names:
@@ -77,14 +77,14 @@ class Prepared(OwnSteps):
             return [output.name for output in loss.outputs]
         return self._model().output_names
 
-    def _build_for_several(self, x: Any) -> None:
-        """Make the weights of a class of the user's that is given several inputs."""
+    def _take_several(self, x: Any) -> None:
+        """Note how several inputs are given to a class of the user's, and make its weights."""
         model = self._model()
         model._form = form_of(x)
-        if model._form is not None:
+        if model._form is not None and not model.built:
             parts = x.values() if isinstance(x, Mapping) else x
             shapes = ((None, *as_array(part).shape[1:]) for part in parts)
-            model.build(filled(model._form, shapes))
+            self._try_build(filled(model._form, shapes))
 
     def _collect_many(self, call: str, x: Any, y: Any, weights: Any) -> Batches:
         """Return checked batches of several inputs or outputs."""
@@ -115,17 +115,18 @@ class Prepared(OwnSteps):
         return with_class_weight(self._collect(call, x, y, weights), class_weight)
 
     def _build_for(self, x: Array) -> None:
-        """Make the weights, where the shape of the samples was not known before; a class that is
-        trained by its own step alone need not say what its output is."""
-        if self.built:
-            return
+        """Make the weights, where the shape of the samples was not known before."""
+        if not self.built:
+            self._try_build((None, *x.shape[1:]))
+
+    def _try_build(self, shape: Any) -> None:
+        """Build for inputs of this shape; a class that is trained by its own step may have a `call`
+        that takes something else than the samples, or none."""
         try:
-            self.build((None, *x.shape[1:]))
-        except MissingMethodError:
+            self.build(shape)
+        except Exception:
             if not overridden(self, "train"):
                 raise
-        else:
-            self.built = True
 
     def _wide(self, asked: int | None, least: int = 32) -> int:
         """Return how many samples to evaluate at a time: what was asked, else what is fast.
@@ -141,6 +142,13 @@ class Prepared(OwnSteps):
         loss = None if self._trainer is None else self._trainer.loss
         free = loss is None or loss.reduction in ("sum_over_batch_size", "mean")
         return max(WIDE, least) if free else least
+
+
+def _takes_one(model: Model) -> bool:
+    """Return whether a model was built for a single input."""
+    shape = model._input_shape
+    several = isinstance(shape, Mapping) or any(isinstance(part, Sequence) for part in shape or ())
+    return model.built and shape is not None and not several
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule import __version__
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError, ChainruleError, FileError
+from chainrule.errors import ArgumentError, ChainruleError, FileError, MissingMethodError
 from chainrule.graph import room
 from chainrule.layers import Layer, sharing
 from chainrule.layers.budget import limited
 from chainrule.models import container, keras_files, trained
+from chainrule.named import custom, registered_name, scoped
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -35,8 +36,9 @@ Path = str | os.PathLike[str]
 
 def save(model: Model, path: Path) -> None:
     """Write the whole model; the optimizer's state too where it is compiled."""
-    _check_kind(model)
-    if (kind := keras_files.kind_of(path)) is not None:
+    kind = keras_files.kind_of(path)
+    _check_kind(model, kind)
+    if kind is not None:
         return keras_files.save(model, path, kind)
     about = _about(model)
     arrays = trained.named("model", model.variables)
@@ -51,15 +53,16 @@ def save(model: Model, path: Path) -> None:
 
 def check(model: Model, path: Path) -> None:
     """Refuse a model that a file of this name cannot hold, before there is anything to write."""
-    _check_kind(model)
-    if (kind := keras_files.kind_of(path)) is not None:
+    kind = keras_files.kind_of(path)
+    _check_kind(model, kind)
+    if kind is not None:
         keras_files.description(model, path, kind)
     else:
         _about(model)
 
 
-def _check_kind(model: Model) -> None:
-    if type(model).__name__ not in ("Sequential", "Functional") or not trained.ours(model):
+def _check_kind(model: Model, kind: str | None) -> None:
+    if not _stack_or_graph(model) and (kind is not None or not _told_by_arguments(model)):
         raise FileError(
             f"{type(model).__name__} is a class of its own, whose code a file cannot hold.\n"
             "  fix: use save_weights(path), and load_weights(path) into a model made by that code"
@@ -70,12 +73,26 @@ def _check_kind(model: Model) -> None:
         )
 
 
+def _stack_or_graph(model: Model) -> bool:
+    """Return whether the model is what its layers are, without code of its own."""
+    return type(model).__name__ in ("Sequential", "Functional") and trained.ours(model)
+
+
+def _told_by_arguments(model: Model) -> bool:
+    """Return whether the class, given again when the file is read, needs but the arguments that
+    made the model and the shape of its input."""
+    return model.takes_forms and (not model.built or model._input_shape is not None)
+
+
 def _about(model: Model) -> dict[str, str]:
     try:
         with sharing():
-            described = {"class_name": type(model).__name__, "config": model.get_config()}
+            name, config = registered_name(type(model)), model.get_config()
+            described: dict[str, Any] = {"class_name": name, "config": config}
+            if not _stack_or_graph(model):
+                described["input_shape"] = model._input_shape
             text = json.dumps(described)
-    except (ArgumentError, TypeError) as error:
+    except (ArgumentError, MissingMethodError, TypeError) as error:
         raise FileError(f"the model cannot be written as a file: {error}") from error
     about = {
         "format": "chainrule",
@@ -86,9 +103,14 @@ def _about(model: Model) -> dict[str, str]:
         "label_names": json.dumps(model.label_names),
         "metadata": json.dumps(model.metadata),
     }
-    if (compiled := trained.compiled(model)) is not None:
+    if _usual_compile(model) and (compiled := trained.compiled(model)) is not None:
         about["compile"] = json.dumps(compiled)
     return about
+
+
+def _usual_compile(model: Model) -> bool:
+    """Return whether `compile` takes what is written down of it; one of the user's may not."""
+    return type(model).compile.__module__.startswith("chainrule.")
 
 
 def load_model(
@@ -104,7 +126,8 @@ def load_model(
     path : path-like
         The file.
     custom_objects : mapping of str to class, optional
-        Layers of your own, by the name of their class.
+        Layers and models of your own, by the name of their class. A model is made again of the
+        arguments that made it, or those that its ``get_config`` tells.
     compile : bool, default True
         Whether to restore optimizer, loss and metrics as well. Where the model was compiled with
         functions of your own that are not registered (`saving.register_keras_serializable`), call
@@ -166,19 +189,35 @@ def _checked(path: Path, *content: str) -> tuple[dict[str, Array], dict[str, str
 def _rebuilt(
     path: Path, about: Mapping[str, str], custom_objects: Mapping[str, type[Layer]] | None
 ) -> Model:
-    from chainrule.models.functional import Functional
-    from chainrule.models.sequential import Sequential
-
     try:
-        described = json.loads(about["model"])
-        kinds: dict[str, Any] = {"Sequential": Sequential, "Functional": Functional}
         with sharing():
-            kind = kinds[described["class_name"]]
-            model: Model = kind.from_config(described["config"], custom_objects)
+            model = _made(json.loads(about["model"]), custom_objects)
         model.label_names = json.loads(about["label_names"])
         model.metadata = json.loads(about["metadata"])
     except _UNKNOWN as error:
         raise FileError(f"{os.fspath(path)!r} describes no model that is known: {error}") from error
+    return model
+
+
+def _made(described: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> Model:
+    from chainrule.models.functional import Functional
+    from chainrule.models.model import Model
+    from chainrule.models.sequential import Sequential
+
+    name, config = described["class_name"], described["config"]
+    if "input_shape" not in described:
+        kinds: dict[str, Any] = {"Sequential": Sequential, "Functional": Functional}
+        found: Model = kinds[name].from_config(config, custom_objects)
+        return found
+    with scoped(custom_objects or {}):
+        kind = custom(name)
+        if not isinstance(kind, type) or not issubclass(kind, Model):
+            raise ArgumentError(
+                f"unknown model {name!r}\n"
+                f"  fix: give your class as custom_objects={{{name!r}: {name.split('>')[-1]}}}"
+            )
+        model: Model = kind.from_config(config)
+        model.build(described["input_shape"])
     return model
 
 

@@ -148,6 +148,8 @@ class Sequential(Model):
         if not layer.built:
             layer.build_for(shape)
         out = tuple(layer.compute_output_shape(shape))
+        if _unfinished(layer):  # a class of the user's that says its shape without a call
+            out = tuple(Layer.compute_output_shape(layer, shape))
         self._shapes[layer.name] = out
         self._input_shape, self._output_shape, self.built = self._given, out, True
 
@@ -239,9 +241,9 @@ class Sequential(Model):
 
     @property
     def input_dtype(self) -> str | None:  # type: ignore[override]
-        """What the first layer of the step is given arrays in, if not in its own dtype."""
+        """What the first layer of the step is given arrays in."""
         first = self._stack[len(self._host()) :][:1]
-        return first[0].input_dtype if first else None
+        return first[0].input_dtype or first[0].dtype if first else None
 
     def step_shape(self) -> Shape:
         """Return the shape of what the step takes: the output of the layers on the host."""
@@ -270,3 +272,8 @@ class Sequential(Model):
         if not model.built and config["input_shape"] is not None:
             model.build(config["input_shape"])
         return model
+
+
+def _unfinished(layer: Layer) -> bool:
+    """Return whether layers inside have still to be built, which calls do."""
+    return any(not inner.built or _unfinished(inner) for inner in layer.sublayers())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from chainrule import ops
 from chainrule.data.batches import key
 from chainrule.errors import DataError, GraphError, NotBuiltError, ShapeError
 from chainrule.graph import Value, constant, ordered, scope
-from chainrule.graph.symbol import leaves
+from chainrule.graph.symbol import filled, leaves
 from chainrule.layers.augment import MIXES
 from chainrule.losses import (
     CTC,
@@ -58,9 +59,11 @@ def trace(trainer: Trainer, layout: Layout) -> Traced:
     with scope.tracing(trainer.key.leaf if training else None, training):
         scope.note(MIXES, training and not own_loss(trainer.model))
         inputs = _inputs(trainer, batch, layout.kind)
-        prediction = trainer.model(inputs, training=training)
         if layout.kind == "predict":
+            prediction = trainer.model.predict_step(inputs)
+            trainer.model._returned = filled(prediction, itertools.repeat(None))
             return Traced(feeds, _flat(prediction), scope.recorded())
+        prediction = trainer.model(inputs, training=training)
         traced = Traced(feeds, prediction=[v for v in leaves(prediction) if isinstance(v, Value)])
         if own_loss(trainer.model):
             _learn_own(trainer, traced, batch, (inputs, prediction), training)
@@ -194,9 +197,9 @@ def _measured(of: Trainer | Output, pair: tuple[Value, Value], weights: Value | 
     """Return the updates of the metrics for targets and outputs."""
     assigns: Assigns = []
     for metric in of.metrics:
-        assigns += zip(metric.state(), metric.update(*pair), strict=True)
+        assigns += metric.assigned(*pair)
     for metric in of.weighted:
-        assigns += zip(metric.state(), metric.update(*pair, weights), strict=True)
+        assigns += metric.assigned(*pair, weights)
     return assigns
 
 
@@ -217,8 +220,7 @@ def _learn_many(
             weights = checks.finite(weights, output.dtype, code)
         loss, y, weights = _loss(how.loss, y, output, weights)
         if how.measured is not None:
-            new = how.measured.update(loss, output.shape[0])
-            assigns += zip(how.measured.state(), new, strict=True)
+            assigns += how.measured.assigned(loss, output.shape[0])
         parts.append(loss if how.weight == 1 else ops.multiply(loss, how.weight))
         assigns += _measured(how, (y, output), weights)
     _improve(trainer, traced, functools.reduce(ops.add, parts), outputs[0].shape[0], training)
@@ -307,7 +309,7 @@ def _updates(trainer: Trainer, loss: Value) -> Assigns:
     variables = trainer.model.trainable_variables
     if not variables:
         raise GraphError("the model has no trainable weights, so there is nothing to fit")
-    optimizer.build(variables)
+    optimizer.prepare(variables)
     return list(optimizer.learned(loss, variables))
 
 

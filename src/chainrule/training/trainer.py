@@ -12,8 +12,9 @@ import numpy as np
 from chainrule import losses, metrics, optimizers, seeding
 from chainrule.dtypes import Array
 from chainrule.graph import Value, Variable
+from chainrule.graph.symbol import shapes_in
 from chainrule.losses import Loss
-from chainrule.metrics import Metric
+from chainrule.metrics import Mean, Metric
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.base import Schedule
 from chainrule.training.hooks import Logs
@@ -60,6 +61,7 @@ class Trainer:
             self.asked = (_asked(metric_names, names), _asked(weighted_names, names))
         self.metrics: list[Metric] = []
         self.weighted: list[Metric] = []
+        self._mean_loss = Mean(name="loss")  # of steps of the user's own
         self.resolved = False
         self.shapes: list[list[int | None]] = []  # of the outputs that metrics were made for
         predicts = optimizer is None and not overridden(model, "train")
@@ -101,6 +103,17 @@ class Trainer:
     def all_metrics(self) -> list[Metric]:
         """The metrics, those that heed sample weights last; of several outputs, with losses."""
         return [metric for _, metric in self._named()]
+
+    def listed(self) -> list[Metric]:
+        """Return what the model shows as its metrics. For steps of the user's own, which move them,
+        a mean of the loss comes before them, and those in attributes of the model behind."""
+        model = self.model
+        if not (overridden(model, "train") or overridden(model, "evaluate")):
+            return self.all_metrics
+        if model._output_shape is not None and not self.resolved:
+            self.resolve_for(shapes_in(model.output_shape))
+        own = [m for m in vars(model).values() if isinstance(m, Metric)]
+        return list(dict.fromkeys([self._mean_loss, *self.all_metrics, *own]))
 
     def _named(self) -> list[tuple[str, Metric]]:
         """Return the metrics with the names that they are reported by."""
