@@ -621,11 +621,10 @@ def test_links_to_other_files_are_not_followed(tmp_path):
 
 def test_arguments_that_no_file_can_hold(tmp_path):
     own = layers.Dense(2, kernel_initializer=lambda shape, dtype: np.ones(shape))
-    for layer in (layers.Dropout(0.5, seed=np.int64(3)), own):
-        model = models.Sequential([layers.Input((3,)), layer])
-        for kind in KINDS:
-            with pytest.raises(FileError, match="cannot be written as a file"):
-                model.save(tmp_path / f"m{kind}")
+    model = models.Sequential([layers.Input((3,)), own])
+    for kind in KINDS:
+        with pytest.raises(FileError, match="cannot be written as a file"):
+            model.save(tmp_path / f"m{kind}")
     assert not list(tmp_path.iterdir())
 
 

@@ -3,14 +3,13 @@
 # mypy: no-warn-return-any
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule import ops
 from chainrule.errors import ArgumentError, unknown_name
 from chainrule.graph import Value
-from chainrule.named import custom, registered_name
+from chainrule.named import custom, registered_name, remember, scoped
 
 Like = Any
 
@@ -215,8 +214,13 @@ def get(identifier: Any) -> Callable[..., Value]:
             found: Callable[..., Value] = own
             return found
         if identifier not in _BY_NAME:
-            raise unknown_name("activation", identifier, _BY_NAME)
+            error = unknown_name("activation", identifier, _BY_NAME)
+            own = f"custom_objects={{{identifier!r}: {identifier}}}"
+            raise ArgumentError(f"{error}\n  fix: if it is a function of your own, give {own}")
         return _BY_NAME[identifier]
+    if isinstance(identifier, type):
+        hint = f"{identifier!r} (a class; did you forget the parentheses?)"
+        raise ArgumentError(f"an activation is a name or a function, not {hint}")
     if callable(identifier):
         return identifier
     raise ArgumentError(f"an activation is a name or a function, not {identifier!r}")
@@ -234,8 +238,26 @@ def serialize(activation: Callable[..., Value]) -> str:
             f"the activation {activation!r} is a layer, and is not saved as a part of another.\n"
             "  fix: put it behind as a layer of its own, e.g. [Dense(8), LeakyReLU(0.1)]"
         )
-    place = inspect.getmodule(activation)
+    if (known := remember(activation)) is not None:
+        return known
+    name = getattr(activation, "__name__", "")
+    if name.isidentifier() and name not in _BY_NAME:
+        return str(name)
     raise ArgumentError(
-        f"the activation {activation!r} of {place.__name__ if place else 'unknown'} is not one of "
-        "chainrule's and cannot be saved by name"
+        f"the activation {activation!r} cannot be saved: no function of your own is told by the "
+        f"name {name!r}\n  fix: define it with def, by a name of its own"
     )
+
+
+def deserialize(
+    name: str, custom_objects: Mapping[str, Callable[..., Value]] | None = None
+) -> Callable[..., Value]:
+    """Return the activation that `serialize` named; `custom_objects` are your own by name.
+
+    Raises
+    ------
+    ArgumentError
+        For a name that is not known.
+    """
+    with scoped(custom_objects or {}):
+        return get(name)

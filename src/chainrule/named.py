@@ -113,6 +113,31 @@ def registered_name(thing: Any) -> str:
     return str(name)
 
 
+def remember(thing: Any) -> str | None:
+    """Return a name by which a function is found for as long as a block of `remembering` lasts;
+    ``None`` outside of one."""
+    found = _scoped.get()
+    if not isinstance(found, _Remembered):
+        return None
+    name = f"{getattr(thing, '__name__', 'function')} {len(found)}"
+    found[name] = thing
+    return name
+
+
+class _Remembered(dict[str, Any]):
+    """Things known in a block, to which those are added whose names are told in it."""
+
+
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Have functions found that are told inside, by which what holds them is made once more."""
+    token = _scoped.set(_Remembered(_scoped.get() or {}))
+    try:
+        yield
+    finally:
+        _scoped.reset(token)
+
+
 @contextmanager
 def scoped(things: Mapping[str, Any]) -> Iterator[None]:
     """Have these found by their names inside."""

@@ -11,6 +11,7 @@ from chainrule.graph import Value
 from chainrule.graph.symbol import leaves
 from chainrule.layers.base import Layer, Shape
 from chainrule.layers.recurrent import RNN, check_sequences
+from chainrule.named import remembering
 
 _MODES = ("concat", "sum", "mul", "ave")
 
@@ -221,6 +222,7 @@ class Bidirectional(Layer):
         return cls(**{**config, **made})
 
 
+@remembering()
 def again(layer: Any, **changes: Any) -> Any:
     """Return a layer like this one, but for these arguments, with weights of its own."""
     config = {**layer.get_config(), **changes}

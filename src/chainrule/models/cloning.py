@@ -11,8 +11,10 @@ from chainrule.layers import InputLayer, Layer
 from chainrule.models.functional import Functional
 from chainrule.models.model import Model
 from chainrule.models.sequential import Sequential
+from chainrule.named import remembering
 
 
+@remembering()
 def clone_model(
     model: Model,
     input_tensors: Any = None,

@@ -41,10 +41,14 @@ class Fitting(Feeding):
         self,
         optimizer: Any = "adam",
         loss: Any = None,
-        *,
         loss_weights: float | Sequence[float] | Mapping[str, float] | None = None,
         metrics: Sequence[Any] | Mapping[str, Any] | None = None,
         weighted_metrics: Sequence[Any] | Mapping[str, Any] | None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+        *,
         memory_limit: int | str | None = None,
     ) -> None:
         """Choose how the model learns: optimizer, loss, and what is measured on the way.
@@ -64,6 +68,9 @@ class Fitting(Feeding):
             loss and the output. For several outputs, one or a list for each, in a list or by name.
         weighted_metrics : sequence, optional
             The same, but heeding `sample_weight` and `class_weight`.
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            Accepted for Keras's sake, and without effect: steps are always planned as a whole, and
+            many of them run at a stretch.
         memory_limit : int or str, optional
             The bytes that training may take, or e.g. ``"64MB"``: the total of `memory`. Layers are
             computed again for the backward pass as far as it takes, and the bits stay as they are;
@@ -243,6 +250,14 @@ class Fitting(Feeding):
         progress = Progress(mode, schedule.epochs)
         loop.fit(trainer, training, validation, schedule, hooks, progress)
         return history
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Return the numbers of the `metrics` by name, as they are now: for a `train_step`."""
+        found: dict[str, Any] = {}
+        for metric in self._model().metrics:
+            result = metric.result()
+            found |= result if isinstance(result, Mapping) else {metric.name: result}
+        return found
 
     def evaluate(
         self,

@@ -13,6 +13,7 @@ from chainrule.errors import ArgumentError, MissingMethodError, NotBuiltError, u
 from chainrule.graph import Spec, Value, ordered, placeholder, scope
 from chainrule.graph.symbol import filled, leaves
 from chainrule.layers import Layer
+from chainrule.layers.arguments import returned
 from chainrule.models import saving, summary
 from chainrule.models.fitting import Fitting
 from chainrule.models.memory import Memory, memory
@@ -137,14 +138,13 @@ class Model(Fitting):
             isinstance(part, Sequence) for part in input_shape
         )
         shape: Any = input_shape if several else (None, *input_shape[1:])
-        parts = list(_each(shape)) if several else [shape]
-        probes = [self._probe(part) for part in parts]
+        probes = [self._probe(part) for part in (_each(shape) if several else [shape])]
         with scope.tracing(None, training=False, probe=True):
-            outputs = self.call(_like(shape, iter(probes)) if several else probes[0])
+            given = _like(shape, iter(probes)) if several else probes[0]
+            found = returned(self.call(given), self.label)
         self._input_shape, self.built = shape, True
-        outputs, found = list(leaves(outputs)), outputs
-        shapes = [(None, *value.shape[1:]) for value in outputs]
-        self._output_shape = filled(found, iter(shapes))
+        outputs = list(leaves(found))
+        self._output_shape = filled(found, ((None, *value.shape[1:]) for value in outputs))
         self._shapes = _traced_shapes(self.layers, outputs)
 
     def _probe(self, shape: Shape) -> Value:
@@ -334,13 +334,13 @@ class Model(Fitting):
         """Write the model into one file: layers, weights, vocabularies, optimizer, counters.
 
         The file (extension ``.chainrule``) is safetensors with JSON, holds no code, and appears
-        complete or not at all. `load_model` reads it. A name that ends in ``.keras`` or ``.h5``
-        makes a file of Keras's own, of layers and weights.
+        complete or not at all. `load_model` reads it, given classes and functions of your own as
+        `custom_objects`. With ``.keras`` or ``.h5`` a file of Keras's own, of layers and weights.
 
         Raises
         ------
         FileError
-            Where it cannot be written, or the model is of a class of your own: see `save_weights`.
+            Where it cannot be written, or not all of it told by names: see `save_weights`.
         """
         saving.save(self, path)
 

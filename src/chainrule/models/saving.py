@@ -125,13 +125,15 @@ def load_model(
     ----------
     path : path-like
         The file.
-    custom_objects : mapping of str to class, optional
-        Layers and models of your own, by the name of their class. A model is made again of the
-        arguments that made it, or those that its ``get_config`` tells.
+    custom_objects : mapping of str to class or function, optional
+        What of your own the model consists of and was compiled with, by the names of the classes
+        and functions. A model is made again of the arguments that made it, or those that its
+        ``get_config`` tells.
     compile : bool, default True
-        Whether to restore optimizer, loss and metrics as well. Where the model was compiled with
-        functions of your own that are not registered (`saving.register_keras_serializable`), call
-        `compile` with them: training then goes on where it was, at the rate that you give.
+        Whether to restore optimizer, loss and metrics as well. Where one of them is of your own
+        and not known, neither by `custom_objects` nor `saving.register_keras_serializable`, a
+        warning says so; call `compile` with it: training then goes on where it was, at the rate
+        that you give.
 
     Raises
     ------
@@ -147,6 +149,13 @@ def load_model(
     >>> load_model("small.chainrule").count_params()
     15
     """
+    with scoped(custom_objects or {}):
+        return _loaded(path, custom_objects, compile)
+
+
+def _loaded(
+    path: Path, custom_objects: Mapping[str, type[Layer]] | None, compile: bool
+) -> Model:
     if (content := _of_keras(path)) is not None:
         return keras_files.load_model(path, content, custom_objects)  # type: ignore[no-any-return]
     arrays, about = _checked(path, "model")
@@ -209,15 +218,14 @@ def _made(described: Mapping[str, Any], custom_objects: Mapping[str, Any] | None
         kinds: dict[str, Any] = {"Sequential": Sequential, "Functional": Functional}
         found: Model = kinds[name].from_config(config, custom_objects)
         return found
-    with scoped(custom_objects or {}):
-        kind = custom(name)
-        if not isinstance(kind, type) or not issubclass(kind, Model):
-            raise ArgumentError(
-                f"unknown model {name!r}\n"
-                f"  fix: give your class as custom_objects={{{name!r}: {name.split('>')[-1]}}}"
-            )
-        model: Model = kind.from_config(config)
-        model.build(described["input_shape"])
+    kind = custom(name)
+    if not isinstance(kind, type) or not issubclass(kind, Model):
+        raise ArgumentError(
+            f"unknown model {name!r}\n"
+            f"  fix: give your class as custom_objects={{{name!r}: {name.split('>')[-1]}}}"
+        )
+    model: Model = kind.from_config(config)
+    model.build(described["input_shape"])
     return model
 
 
@@ -226,7 +234,7 @@ def _go_on(path: Path, model: Model, about: Mapping[str, str], arrays: Mapping[s
     that waits for `compile`."""
     try:
         if "compile" in about:
-            trained.compile_as(model, about["compile"])
+            trained.compile_as(model, about["compile"], path)
         if "compile" in about or "state" in about:
             training = trained.read(path, model, about["state"], arrays)
             if model._trainer is not None:

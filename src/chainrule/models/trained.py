@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError, FileError
+from chainrule.errors import ArgumentError, ChainruleWarning, FileError
 from chainrule.graph import Variable
 from chainrule.named import custom, registered_name
 from chainrule.optimizers import Optimizer
@@ -29,8 +29,26 @@ Path = str | os.PathLike[str]
 
 
 def compiled(model: Model) -> dict[str, Any] | None:
-    """Return how the model was compiled; ``None`` where that includes functions of the user's that
-    are not registered."""
+    """Return how the model was compiled; ``None`` where that includes what no name tells."""
+    told = _compiled(model)
+    if told is not None and (own := sorted(_own_names(told))):
+        told["own"] = own
+    return told
+
+
+def _own_names(told: Any) -> set[str]:
+    """Return the names of classes and functions of the user's that are not registered."""
+    if isinstance(told, list):
+        return set().union(*map(_own_names, told))
+    if not isinstance(told, dict):
+        return set()
+    names = {told["own"]} if "own" in told else set()
+    if _REGISTERED in told and ">" not in told[_REGISTERED]:
+        names = {told[_REGISTERED]}
+    return names.union(*map(_own_names, told.values()))
+
+
+def _compiled(model: Model) -> dict[str, Any] | None:
     trainer = model._trainer
     if trainer is None or trainer.optimizer is None:
         return None
@@ -68,18 +86,20 @@ def _described(thing: Any) -> Any:
         return thing
     if not hasattr(thing, "get_config"):
         return _named_code(thing)
+    name = registered_name(type(thing))
+    described = {"class_name": name, "config": thing.get_config()}
     if not ours(thing):
-        raise TypeError(f"{thing!r} cannot be described")
-    described = {"class_name": registered_name(type(thing)), "config": thing.get_config()}
+        type(thing).from_config(thing.get_config())  # or it cannot be described
+        described["own"] = name
     return json.loads(json.dumps(described, default=_named_code))
 
 
 def _named_code(thing: Any) -> dict[str, Any]:
-    """Return the name of a function that is registered, or a schedule whose class is."""
+    """Return the name of a function, or a schedule whose class is known."""
     if isinstance(thing, LearningRateSchedule) and ours(thing):
         return {"class_name": registered_name(type(thing)), "config": thing.get_config()}
     name = registered_name(thing)
-    if not callable(thing) or custom(name) is not thing:
+    if not callable(thing) or not (custom(name) is thing or name.isidentifier()):
         raise TypeError(f"{thing!r} cannot be described")
     return {_REGISTERED: name}
 
@@ -91,8 +111,18 @@ def ours(thing: Any) -> bool:
     return registered or kind.__module__.startswith("chainrule.")
 
 
-def compile_as(model: Model, text: str) -> None:
-    """Compile the model as a file describes it."""
+def compile_as(model: Model, text: str, path: Path) -> None:
+    """Compile the model as a file describes it; warn where it is with what is not known here."""
+    missing = [name for name in json.loads(text).get("own", ()) if custom(name) is None]
+    if missing:
+        given = ", ".join(f"{name!r}: {name}" for name in missing)
+        told = (
+            f"{os.fspath(path)!r} was compiled with {', '.join(missing)}, not known here: the "
+            "model is loaded, but not compiled\n"
+            f"  fix: load_model(path, custom_objects={{{given}}}), or compile it"
+        )
+        warnings.warn(ChainruleWarning(told), stacklevel=5)
+        return
     told = json.loads(text, object_hook=_found)
     model.compile(
         told["optimizer"],
@@ -105,7 +135,12 @@ def compile_as(model: Model, text: str) -> None:
 
 
 def _found(told: dict[str, Any]) -> Any:
-    """Return the user's function where one is named."""
+    """Return the user's function where one is named, and what is of a class of the user's."""
+    if "own" in told and "class_name" in told:
+        kind: Any = custom(told["own"])
+        if kind is None:
+            raise ArgumentError(f"it names the class {told['own']!r}, which is not known")
+        return kind.from_config(told["config"])
     if [*told] != [_REGISTERED]:
         return told
     function = custom(told[_REGISTERED])
