@@ -14,6 +14,8 @@ from chainrule import ops
 from chainrule.errors import ArgumentError, ChainruleError, DTypeError, ShapeError
 from chainrule.executors import run
 from chainrule.graph import Value, Variable, constant, gradient
+from chainrule.layers import Input, Lambda
+from chainrule.models import Sequential
 from peers import peer
 
 X = np.arange(6, dtype="float32").reshape(2, 3)
@@ -81,7 +83,8 @@ PAIRS: dict[str, tuple[Any, Any]] = {
         np.pad(X, ((1, 0), (0, 2)), constant_values=7),
     ),
     "stack": (ops.stack([V, V], axis=1), np.stack([X, X], 1)),
-    "concatenate": (ops.concatenate([V, held(np.int32([[9]] * 2))]), np.c_[X, [9, 9]]),
+    "concatenate": (ops.concatenate([V, held(np.int32([[9]] * 2))], -1), np.c_[X, [9, 9]]),
+    "concatenate rows": (ops.concatenate([V, held(np.int32([[9] * 3]))]), np.r_[X, [[9] * 3]]),
     "split": (ops.split(V, 3, axis=1)[2], X[:, 2:]),
     "split at": (ops.split(C, [1, 3], axis=2)[1], CUBE[..., 1:3]),
     "take": (ops.take(V, [2, 0], axis=1), X[:, [2, 0]]),
@@ -400,6 +403,27 @@ SMOOTH |= {
     "erf gelu": (lambda x: ops.gelu(x, approximate=False), [-1.2, 0.3]),
     "norm of order 3": (lambda x: ops.norm(x, 3), [-1.2, 0.3]),
     "logaddexp": (lambda x: ops.logaddexp(x, 0.5), [-1.2, 0.5, 3.0]),
+    "sinh": (ops.sinh, [-2.2, 0.0, 1.9]),
+    "cosh": (ops.cosh, [-2.2, 0.0, 1.9]),
+    "ptp": (lambda x: ops.ptp(x * x), [1.2, 3.3, -4.0]),
+    "nanmean": (lambda x: ops.nanmean(ops.log(x * x) * x), [1.2, 3.3, -4.0]),
+    "nanmax": (lambda x: ops.nanmax(x * x) + ops.nanmin(x * x), [1.2, 3.3, -4.0]),
+    "cross": (lambda x: ops.cross(x, x[::-1]), [1.2, 3.3, -4.0]),
+    "cond": (lambda x: ops.cond(x[0] > 1.0, lambda: x * x, lambda: -x), [1.2, 3.3]),
+    "binary crossentropy": (
+        lambda x: (
+            ops.binary_crossentropy([0.2, 1.0], x)
+            + ops.binary_crossentropy([0.2, 1.0], 2.0 * x, from_logits=True)
+        ),
+        [0.2, 0.7],
+    ),
+    "categorical crossentropy": (
+        lambda x: (
+            ops.categorical_crossentropy([0.2, 0.8], x)
+            + ops.sparse_categorical_crossentropy(1, 2.0 * x, from_logits=True)
+        ),
+        [0.2, 0.7],
+    ),
     "mod": (lambda x: ops.mod(x, 0.7) * ops.mod(5.0, x), [1.2, 3.3]),
     "divide_no_nan": (lambda x: ops.divide_no_nan(x, x * x + 1), [1.2, 3.3]),
     "quantile": (lambda x: ops.quantile(x, [0.2, 0.9]), [1.2, 3.3, -4.0]),
@@ -481,6 +505,60 @@ def test_as_keras(name: str, arguments: tuple[Any, ...]) -> None:
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.shape == tuple(theirs.shape)
         np.testing.assert_allclose(ours.numpy(), np.asarray(theirs), rtol=1e-5, atol=1e-6)
+
+
+SHARES = np.float32([[0.5, 0.2, 0.3], [0.1, 0.0, 0.9]])
+HOLED = np.float32([[0.5, np.nan, 7.0], [np.nan, np.nan, 3.2], [-1.0, 2.0, 0.0]])
+WIDE = np.float32([[1e-4, -20.0, 5.0], [-1e-4, 0.0, 200.0]])
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "options"),
+    [
+        ("sinh", (WIDE,), {}), ("cosh", (WIDE,), {}), ("ptp", (WIDE, 1), {}),
+        ("ptp", (WIDE,), {"axis": 0, "keepdims": True}), ("nansum", (HOLED, 1), {}),
+        ("nanmean", (HOLED,), {}), ("nanmean", (HOLED, 0, True), {}), ("nanmax", (HOLED, 1), {}),
+        ("nanmin", (HOLED, 0), {}), ("nansum", (np.int32([1, 2]),), {}),
+        ("nanmax", (np.int32([1, 2]),), {}),
+        ("cross", (WIDE, SHARES), {}), ("cross", (SHARES.T, WIDE.T), {"axis": 0}),
+        ("binary_crossentropy", (SHARES > 0.4, SHARES), {}),
+        ("binary_crossentropy", (SHARES, WIDE), {"from_logits": True}),
+        ("categorical_crossentropy", (np.eye(3, dtype="f")[:2], SHARES), {}),
+        ("categorical_crossentropy", (SHARES, WIDE), {"from_logits": True}),
+        ("categorical_crossentropy", (SHARES.T, WIDE.T), {"from_logits": True, "axis": 0}),
+        ("sparse_categorical_crossentropy", (np.int32([0, 1]), SHARES), {}),
+        ("sparse_categorical_crossentropy", (np.int32([[2], [1]]), WIDE), {"from_logits": True}),
+    ],
+)  # fmt: skip
+def test_compositions_as_keras(
+    name: str, arguments: tuple[Any, ...], options: dict[str, Any]
+) -> None:
+    keras = peer("keras")
+    found = getattr(ops, name)(*arguments, **options)
+    expected = np.asarray(getattr(keras.ops, name)(*arguments, **options))
+    assert found.shape == expected.shape
+    assert found.numpy().dtype.kind == expected.dtype.kind
+    np.testing.assert_allclose(found.numpy(), expected, rtol=2e-5, atol=1e-6)
+
+
+def test_functions_that_are_chosen_between() -> None:
+    x = Variable(np.array([2.0, 3.0]), dtype="float64")
+    for above in (1.0, 5.0):
+        found = ops.cond(x[0] > above, lambda: (x, {"a": x * 2}), lambda: (-x, {"a": x / 2}))
+        factor = 2.0 if above == 1.0 else 0.5
+        assert found[1]["a"].numpy().tolist() == [2 * factor, 3 * factor]
+    assert ops.cond(False, lambda: 1 / 0, lambda: 7) == 7
+    with pytest.raises(ArgumentError, match="true_fn returns 2 values and false_fn 1"):
+        ops.cond(x[0] > 0, lambda: (x, x), lambda: x)
+    with pytest.raises(ShapeError, match="expected one truth"):
+        ops.cond(x > 0, lambda: x, lambda: x)
+    with pytest.raises(ShapeError, match="expected 3"):
+        ops.cross(x, x)
+    with pytest.raises(ShapeError, match="do not fit the output"):
+        ops.categorical_crossentropy([1, 0], [[0.5, 0.5], [0.5, 0.5]])
+    size = Lambda(lambda v: ops.cond(ops.sum(v) > 0, lambda: v, lambda: -v))
+    model = Sequential([Input((2,)), size])
+    assert model.predict(-np.ones((2, 2)), verbose=0).tolist() == [[1.0, 1.0]] * 2
 
 
 def test_rows_that_a_step_computes_are_checked() -> None:

@@ -71,3 +71,12 @@ def test_bad_arguments() -> None:
 def test_fans_as_keras_counts_them(shape: tuple[int, ...]) -> None:
     random = pytest.importorskip("keras.src.initializers.random_initializers")
     assert initializers.fans(shape) == pytest.approx(random.compute_fans(shape))
+
+
+def test_keras_other_names():
+    assert initializers.he_normal is initializers.HeNormal
+    first = initializers.glorot_uniform(seed=1)
+    again = initializers.deserialize(initializers.serialize(first))
+    np.testing.assert_array_equal(again((2, 3)), first((2, 3)))
+    with pytest.raises(AttributeError, match="no attribute 'he_norm'"):
+        _ = initializers.he_norm

@@ -1,4 +1,4 @@
-"""Functions and classes of the user's in files: told by their names, given again as custom_objects."""
+"""Functions and classes of the user's in files: told by name, given again as custom_objects."""
 
 from __future__ import annotations
 

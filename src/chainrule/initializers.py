@@ -368,6 +368,12 @@ _NAMED = Named(
 )
 
 
+def __getattr__(name: str) -> Any:
+    if name in _KNOWN:  # Keras's other names: glorot_uniform for GlorotUniform
+        return _KNOWN[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def get(identifier: Any) -> Callable[..., Any]:
     """Return the initializer for a name, a configuration, an initializer or a function.
 
@@ -385,3 +391,9 @@ def serialize(initializer: Any) -> dict[str, Any]:
     if not isinstance(initializer, Initializer):
         raise ArgumentError(f"the initializer {initializer!r} is a function and cannot be saved")
     return _NAMED.serialize(initializer) or {}
+
+
+def deserialize(config: dict[str, Any], custom_objects: Any = None) -> Initializer:
+    """Return the initializer that `serialize` described; `custom_objects` are your own by name."""
+    made: Initializer = _NAMED.deserialize(config, custom_objects)
+    return made

@@ -12,6 +12,7 @@ from chainrule.dtypes import Array
 from chainrule.errors import ChainruleError, DataError
 
 _NUMBERS = "biuf"
+_NUMBER = int | float | np.number | np.bool_
 
 # The dtypes that are read where they lie, with the engine's names (`dtype.name` takes 3 us).
 NAMES = {np.dtype(name): name for name in dtypes.ALL}
@@ -128,7 +129,9 @@ def _not_numbers(array: Array, name: str) -> str:
     if array.size:
         first = array.reshape(-1)[0]
         lines.append(f"  {name:<3}: {list(array.shape)}, its first element is {first!r}")
-    if array.dtype.kind in "OUS":
+    if array.dtype.kind == "O" and all(isinstance(v, _NUMBER) or v is None for v in array.flat):
+        lines.append(f"  fix: pass {name}.astype('float32'), with a number in place of each None")
+    elif array.dtype.kind in "US" or any(isinstance(v, str | bytes) for v in array.flat):
         lines.append(
             "  fix: encode text first, e.g. with TextVectorization or StringLookup as first layer"
         )

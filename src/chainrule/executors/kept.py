@@ -19,7 +19,7 @@ from chainrule.dtypes import Array
 from chainrule.errors import DataError, GraphError
 from chainrule.executors import native
 from chainrule.executors.program import Fault
-from chainrule.graph import Node, Spec, Value, Variable, expand, ordered, placeholder
+from chainrule.graph import Node, Spec, Value, Variable, expand, ordered, placeholder, scope
 from chainrule.graph.form import VAGUE, Form, tokens_of, up_to_date
 from chainrule.graph.value import Clock
 from chainrule.ops.gather import NO_ROW
@@ -219,8 +219,19 @@ def _form(
 def _elements(value: Value) -> Array:
     array = value.constant if value._result is None else value._result
     if array is None:
-        raise GraphError(f"placeholder {value.name!r} is not bound")
+        raise _not_yet(value)
     return array
+
+
+def _not_yet(leaf: Value) -> GraphError:
+    place = "".join(f"in {label}: " for label in scope.path()[-1:])
+    return GraphError(
+        f"{place}the elements of a value are asked for while its step "
+        f"is traced, and it depends on {leaf.name!r}, which is fed when the step runs.\n"
+        "  a step is traced once, for all batches: `if`, `while`, float(), int(), numpy() and "
+        "NumPy's functions find no elements in it\n"
+        "  fix: choose by ops.where(condition, a, b), and compute by ops: ops.mean for np.mean"
+    )
 
 
 def _fingerprint(values: Sequence[Value], assigns: Assigns) -> tuple[Key, list[Value]]:

@@ -105,7 +105,6 @@ class Value(Arithmetic):
         "variable",
     )
     __array_priority__ = 1000
-    __array_ufunc__ = None
 
     # Set by the package, since this room must not import the executors.
     evaluate: Evaluate | None = None
@@ -207,6 +206,9 @@ class Value(Arithmetic):
     def __bool__(self) -> bool:
         return bool(self.item())
 
+    def __format__(self, form: str) -> str:
+        return format(self.item(), form) if form else str(self)
+
     def __len__(self) -> int:
         if not self.shape:
             raise ShapeError("a scalar has no length")
@@ -251,7 +253,6 @@ class Variable(Arithmetic):
     """
 
     __array_priority__ = 1000
-    __array_ufunc__ = None
 
     def __init__(
         self, value: Any, *, name: str = "", trainable: bool = True, dtype: str | None = None
@@ -349,6 +350,9 @@ class Variable(Arithmetic):
 
     def __bool__(self) -> bool:
         return bool(self.numpy().item())
+
+    def __format__(self, form: str) -> str:
+        return format(self.numpy().item(), form) if form else str(self)
 
     def __repr__(self) -> str:
         return f"<Variable {self.name!r} {self.leaf.spec}>"

@@ -77,8 +77,8 @@ def checking(make: Callable[..., None]) -> Callable[..., None]:
             name = "" if unknown is None else unknown[1]
             if name not in options:
                 raise
-            made = (k.__init__ for k in type(self).__mro__[:-1] if "__init__" in vars(k))
-            known = {n for each in made for n in inspect.signature(each).parameters}
+            found = [vars(kind).get("__init__") for kind in type(self).__mro__[:-1]]
+            known = {n for each in found if each for n in inspect.signature(each).parameters}
             known -= {"self", "args", "options"}
             kind = f"argument of {type(self).__name__}"
             raise unknown_name(kind, name, known) from None

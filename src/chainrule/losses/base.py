@@ -101,7 +101,7 @@ class Loss(Watched):
 
     def _total(self, y_true: Value, y_pred: Value, sample_weight: Value | None = None) -> Value:
         mask, y_pred = y_pred.mask, floats(y_pred, self.dtype)
-        losses = ops.as_value(self.call(y_true, y_pred))
+        losses = ops.as_value(_returned(self.name, self.call(y_true, y_pred)))
         counted = both(self._of_steps(mask, losses), self._counted(y_true, losses))
         if counted is not None:
             sample_weight = self._over(ops.cast(counted, losses.dtype), sample_weight)
@@ -194,11 +194,21 @@ class FunctionLoss(Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Value:
         """Return what the function returns."""
-        return ops.as_value(self.function(y_true, y_pred))
+        return ops.as_value(_returned(self.name, self.function(y_true, y_pred)))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments; the function itself is not plain data."""
         return {**super().get_config(), "function": self.function}
+
+
+def _returned(name: str, losses: Any) -> Any:
+    """Return what a loss has returned, if it has."""
+    if losses is None:
+        raise ArgumentError(
+            f"the loss {name!r} returned None; expected one number a sample, or one for all\n"
+            "  fix: end it with return"
+        )
+    return losses
 
 
 def _by_weight(total: Value, weight: Value) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,9 @@ from chainrule import initializers, ops
 from chainrule.dtypes import Array
 from chainrule.errors import MissingMethodError
 from chainrule.graph import Value, Variable, scope
+from chainrule.graph.function import expand
 from chainrule.graph.pending import assign_all
+from chainrule.graph.symbol import leaves
 from chainrule.losses.base import snake_case
 from chainrule.losses.shapes import over_losses, spread_weight
 
@@ -97,16 +100,14 @@ class Metric:
     add_weight = add_variable
 
     def state(self) -> list[Variable]:
-        """Return the variables that `update` gives new values for; complete after its first call.
-
-        The list itself is returned, so it also holds those that are made later.
-        """
-        return self._state
+        """Return the variables that `update` gives new values for, those of metrics in attributes
+        last; complete after its first call."""
+        return [*self._state, *(v for part in _within(self) for v in part.state())]
 
     @property
     def variables(self) -> list[Variable]:
         """The state."""
-        return self._state
+        return self.state()
 
     def update(self, *args: Any, **kwargs: Any) -> list[Value]:
         """Return the values of the state after ``(y_true, y_pred, sample_weight=None)``."""
@@ -115,6 +116,14 @@ class Metric:
         with scope.storing(self.name) as stored:
             self.update_state(*map(ops.as_value, args), **kwargs)
         return [stored.get(variable, variable.leaf) for variable in self.state()]
+
+    def assigned(self, *args: Any, **kwargs: Any) -> list[tuple[Variable, Value]]:
+        """Return what a step stores: by `update` or `update_state`, as the class wrote last."""
+        names = {"update", "update_state"}
+        last = next(kind for kind in type(self).__mro__ if names & vars(kind).keys())
+        update = self.update if "update" in vars(last) else functools.partial(Metric.update, self)
+        new = update(*args, **kwargs)
+        return list(zip(self.state(), new, strict=True))
 
     def result(self) -> Any:
         """Return the metric over what was seen since `reset`; 0 before anything was."""
@@ -141,11 +150,17 @@ class Metric:
         """Forget what was seen."""
         for variable, start in zip(self._state, self._starts, strict=True):
             variable.value[...] = start
+        for part in _within(self):
+            part.reset_state()
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Take in a batch: ``(y_true, y_pred, sample_weight=None)``."""
         new = self.update(*args, **kwargs)
-        assign_all(zip(self.state(), new, strict=True))
+        if not scope.within():
+            return assign_all(zip(self.state(), new, strict=True))
+        now = {variable.leaf: scope.current(variable) for variable in self.state()}
+        for variable, value in zip(self.state(), expand(new, now), strict=True):
+            variable.assign(value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take in a batch and return the result so far."""
@@ -163,6 +178,12 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+
+def _within(metric: Metric) -> list[Metric]:
+    """Return the metrics in attributes of a metric, alone or in lists, tuples and dicts."""
+    found = (part for held in vars(metric).values() for part in leaves(held))
+    return list(dict.fromkeys(part for part in found if isinstance(part, Metric)))
 
 
 class Mean(Metric):

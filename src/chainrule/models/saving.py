@@ -153,9 +153,7 @@ def load_model(
         return _loaded(path, custom_objects, compile)
 
 
-def _loaded(
-    path: Path, custom_objects: Mapping[str, type[Layer]] | None, compile: bool
-) -> Model:
+def _loaded(path: Path, custom_objects: Mapping[str, type[Layer]] | None, compile: bool) -> Model:
     if (content := _of_keras(path)) is not None:
         return keras_files.load_model(path, content, custom_objects)  # type: ignore[no-any-return]
     arrays, about = _checked(path, "model")

@@ -43,6 +43,7 @@ from chainrule.ops.compare import (
     equal, greater, greater_equal, isclose, isfinite, isinf, isnan, less, less_equal,
     nan_to_num, not_equal, select, where,
 )
+from chainrule.ops.compositions import cond, cosh, cross, ptp, sinh
 from chainrule.ops.convert import as_value, broadcast_to, cast, convert_to_numpy
 from chainrule.ops.convert import as_value as array
 from chainrule.ops.convert import as_value as convert_to_tensor
@@ -50,6 +51,9 @@ from chainrule.ops.convolutions import conv, conv_transpose, depthwise_conv, sep
 from chainrule.ops.creation import (
     arange, eye, full, full_like, identity, linspace, meshgrid, ones, ones_like, tri, zeros,
     zeros_like,
+)
+from chainrule.ops.crossentropies import (
+    binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy,
 )
 from chainrule.ops.curves import (
     cos, erf, exp, exp2, expm1, log, log10, log1p, log2, relu, sigmoid, sin, softplus, tan,
@@ -88,6 +92,7 @@ from chainrule.ops.summation import einsum
 from chainrule.ops.transcripts import ctc_decode, ctc_loss
 from chainrule.ops.truths import logical_and, logical_not, logical_or, logical_xor
 from chainrule.ops.windows import slice, slice_update
+from chainrule.ops.without_nan import nanmax, nanmean, nanmin, nansum
 # isort: on
 # fmt: on
 
@@ -121,12 +126,15 @@ __all__ = [
     "as_value",
     "average",
     "average_pool",
+    "binary_crossentropy",
     "broadcast_to",
     "cast",
+    "categorical_crossentropy",
     "ceil",
     "celu",
     "clip",
     "concatenate",
+    "cond",
     "conv",
     "conv_fused",
     "conv_pool",
@@ -134,7 +142,9 @@ __all__ = [
     "convert_to_numpy",
     "convert_to_tensor",
     "cos",
+    "cosh",
     "count_nonzero",
+    "cross",
     "ctc",
     "ctc_decode",
     "ctc_loss",
@@ -220,6 +230,10 @@ __all__ = [
     "multi_hot",
     "multiply",
     "nan_to_num",
+    "nanmax",
+    "nanmean",
+    "nanmin",
+    "nansum",
     "ndim",
     "negative",
     "norm",
@@ -233,6 +247,7 @@ __all__ = [
     "pad",
     "power",
     "prod",
+    "ptp",
     "quantile",
     "random",
     "ravel",
@@ -258,6 +273,7 @@ __all__ = [
     "sign",
     "silu",
     "sin",
+    "sinh",
     "size",
     "slice",
     "slice_update",
@@ -266,6 +282,7 @@ __all__ = [
     "softplus",
     "softsign",
     "sort",
+    "sparse_categorical_crossentropy",
     "sparse_plus",
     "sparse_sigmoid",
     "sparsemax",

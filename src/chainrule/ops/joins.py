@@ -30,7 +30,7 @@ def cut(x: Value, axis: int, start: int, stop: int | None) -> Value:
     return part
 
 
-def concatenate(xs: Sequence[Like], axis: int = -1) -> Value:
+def concatenate(xs: Sequence[Like], axis: int = 0) -> Value:
     """``y = the arrays one after the other`` along `axis`; the gradient is cut accordingly.
 
     Shapes
@@ -41,8 +41,7 @@ def concatenate(xs: Sequence[Like], axis: int = -1) -> Value:
     ----------
     xs : sequence of array_like
         At least one, brought to their common dtype.
-    axis : int, default -1
-        As in Keras; NumPy's default is 0.
+    axis : int, default 0
 
     Raises
     ------
@@ -52,7 +51,7 @@ def concatenate(xs: Sequence[Like], axis: int = -1) -> Value:
     Examples
     --------
     >>> from chainrule import ops
-    >>> ops.concatenate([[[1, 2]], [[3]]]).numpy().tolist()
+    >>> ops.concatenate([[[1, 2]], [[3]]], axis=-1).numpy().tolist()
     [[1, 2, 3]]
     """
     values = [as_value(x) for x in xs]

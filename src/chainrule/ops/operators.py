@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from chainrule.errors import DTypeError
-from chainrule.graph import Arithmetic, Value
+from chainrule.graph import Arithmetic, Value, scope
 from chainrule.ops import compare, indexing, products, rounding, signs
 from chainrule.ops import functions as f
 from chainrule.ops.convert import as_value, is_number
@@ -32,6 +34,23 @@ _COMPARISONS = {
     "gt": compare.greater,
     "ge": compare.greater_equal,
 }
+# What NumPy makes of an operator with an array on its left.
+_OF_NUMPY: dict[np.ufunc, Any] = {
+    np.add: f.add,
+    np.subtract: f.subtract,
+    np.multiply: f.multiply,
+    np.divide: f.divide,
+    np.power: f.power,
+    np.floor_divide: rounding.floor_divide,
+    np.remainder: rounding.mod,
+    np.matmul: products.matmul,
+    np.less: compare.less,
+    np.less_equal: compare.less_equal,
+    np.greater: compare.greater,
+    np.greater_equal: compare.greater_equal,
+    np.equal: compare.equal,
+    np.not_equal: compare.not_equal,
+}
 
 
 def install() -> None:
@@ -41,6 +60,7 @@ def install() -> None:
         "abs": signs.abs,
         "getitem": indexing.getitem,
         "iter": _rows,
+        "array_ufunc": _of_numpy,
     }
     for name, function in _BINARY.items():
         methods[name] = function
@@ -66,9 +86,36 @@ def _unless_strange(function: Any) -> Any:
 
 
 def _method(function: Any) -> Any:
-    return lambda self, *others: function(self, *others)
+    return lambda self, *others, **options: function(self, *others, **options)
 
 
 def _rows(x: Any) -> Iterator[Value]:
     x = as_value(x)
     return (indexing.getitem(x, i) for i in range(len(x)))
+
+
+def _of_numpy(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+    """Return the value of an operator; of NumPy's other functions, what they make of elements."""
+    out = options.get("out", ())
+    if any(isinstance(o, Arithmetic) for o in out):
+        return NotImplemented
+    in_place = len(options) == 1 and bool(out) and out[0] is inputs[0]  # array += value
+    if method == "__call__" and ufunc in _OF_NUMPY and (not options or in_place):
+        return _OF_NUMPY[ufunc](*inputs)
+    if not scope.idle():
+        name = f"{ufunc.__name__}{'' if method == '__call__' else f'.{method}'}"
+        raise DTypeError(
+            f"NumPy's {name} was given {self!r} while a step is traced: there are no elements, and "
+            f"no gradient would come through it\n  fix: {_instead(ufunc, method)}"
+        )
+    arrays = [np.asarray(x) if isinstance(x, Arithmetic) else x for x in inputs]
+    return getattr(ufunc, method)(*arrays, **options)
+
+
+def _instead(ufunc: np.ufunc, method: str) -> str:
+    from chainrule import ops
+
+    name = ufunc.__name__
+    if method == "__call__" and name in ops.__all__:
+        return f"use ops.{name}, and likewise ops.mean, ops.sum, ... for np.mean, np.sum, ..."
+    return "write it in ops, which has most of NumPy's functions under their names: ops.mean, ..."

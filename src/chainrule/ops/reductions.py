@@ -309,7 +309,7 @@ def prod(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
     while y.shape[-1] > 1:
         half, whole = y.shape[-1] // 2, y.shape[-1]
         pairs = f.multiply(_lines(y, 0, half), _lines(y, half, 2 * half))
-        y = concatenate([pairs, _lines(y, whole - 1, whole)]) if whole % 2 else pairs
+        y = concatenate([pairs, _lines(y, whole - 1, whole)], -1) if whole % 2 else pairs
     return _kept(x, axes, reshape(y, shape), keepdims)
 
 

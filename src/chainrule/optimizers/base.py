@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from chainrule import ops
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError, GraphError
-from chainrule.graph import Value, Variable, gradient, placeholder
+from chainrule.errors import ArgumentError, ChainruleWarning, GraphError
+from chainrule.graph import Value, Variable, placeholder, scope
+from chainrule.graph.autodiff import cotangents_of, zeros_like
 from chainrule.optimizers import schedules
 from chainrule.optimizers.by_hand import ByHand
 from chainrule.optimizers.clipping import clipped
+from chainrule.optimizers.options import accepted, without_defaults
+from chainrule.optimizers.own_rule import OwnRule
 from chainrule.optimizers.steps import Assigns, Steps, fitting, when
 
 Schedule = Callable[[Value], Any]
 
 
-class Optimizer(Steps, ByHand):
+class Optimizer(Steps, ByHand, OwnRule):
     """``w' = rule(w, g, rate)``: how weights move against their gradients.
 
     A subclass gives `slot_names` and `rule`; `corrected` where its rate depends on the step, and
-    `new_slots` where its slots do not begin as zeros.
+    `new_slots` where its slots do not begin as zeros. Or, as in Keras, `build`, which makes slots
+    by `add_variable_from_reference`, and `update_step`, which assigns.
 
     Parameters
     ----------
@@ -67,8 +72,8 @@ class Optimizer(Steps, ByHand):
     ) -> None:
         Steps.__init__(self, **options)
         ByHand.__init__(self)
+        OwnRule.__init__(self)
         self.name = name or type(self).__name__.lower()
-        self._slots: dict[int, tuple[Variable, list[Variable]]] = {}
         self._schedule: Schedule | None = None
         self._rate: Variable | None = None
         if callable(learning_rate) and not isinstance(learning_rate, Variable):
@@ -79,18 +84,26 @@ class Optimizer(Steps, ByHand):
 
     @property
     def learning_rate(self) -> Any:
-        """The rate as a variable, which may be assigned to between steps; or the schedule."""
+        """The rate as a variable, which may be assigned to between steps; or the schedule, of which
+        `float` is the rate of the next step."""
+        if isinstance(self._schedule, schedules.LearningRateSchedule):
+            return self._schedule.at(self._rate_now)
         return self._schedule if self._rate is None else self._rate
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
         # A loaded step reads the variable; whether there is one is part of its graph.
-        if self._rate is None or (callable(value) and not isinstance(value, Variable)):
+        schedule = callable(value) and not isinstance(value, Variable)
+        if self.built if schedule else self._rate is None:
             raise ArgumentError(
-                "a learning rate cannot be exchanged for a schedule, nor a schedule for a rate: "
-                "make a new optimizer and compile the model with it"
+                "a learning rate cannot be exchanged for a schedule once a step is built with it, "
+                "nor a schedule for a rate\n"
+                "  fix: make a new optimizer and compile the model with it"
             )
-        self._rate.assign(checked_rate(value))
+        if schedule:
+            self._schedule, self._rate = value, None
+        elif self._rate is not None:
+            self._rate.assign(checked_rate(value))
 
     def reschedule(self, schedule: Schedule) -> None:
         """Let the rate follow another schedule than the one given; a loaded step keeps the old.
@@ -117,7 +130,8 @@ class Optimizer(Steps, ByHand):
         for variable in weights:
             if id(variable) in self._slots:
                 held += [*self._slots[id(variable)][1], *self._held(variable)]
-        return [*self.step_counts, *([] if self._rate is None else [self._rate]), *held]
+        rate = [] if self._rate is None else [self._rate]
+        return [*self.step_counts, *rate, *self._own.values(), *held]
 
     def built_places(self, weights: Sequence[Variable]) -> list[int]:
         """Return the places in `weights` of those that have slots: what files tell them by, since
@@ -126,6 +140,8 @@ class Optimizer(Steps, ByHand):
 
     def build(self, variables: Sequence[Variable]) -> None:
         """Make the slots of those variables that have none yet."""
+        self.built = True
+        self._asked.clear()
         for variable in variables:
             if id(variable) not in self._slots:
                 slots = [
@@ -135,21 +151,31 @@ class Optimizer(Steps, ByHand):
                 self._slots[id(variable)] = (variable, slots)
             self._keep(variable)
 
+    def prepare(self, variables: Sequence[Variable]) -> None:
+        """Build for these weights too, where they have no slots yet."""
+        built = self.built_variables()
+        if new := [v for v in variables if id(v) not in self._slots]:
+            self.build([*built, *new])
+
     def restart(self, known: Container[int]) -> None:
         """Let the slots whose ids are not known be as they were when they were made."""
         for variable, slots in self._slots.values():
-            starts = self.new_slots(variable).values()
+            begun = [self._begun[id(slot)] for slot in slots if id(slot) in self._begun]
+            starts = [*self.new_slots(variable).values(), *begun]
             for slot, start in zip(slots, starts, strict=True):
                 if id(slot) not in known:
                     slot.assign(start)
             self._keep_again(variable, known)
+        for own in self._own.values():
+            if id(own) not in known:
+                own.assign(self._begun[id(own)])
 
     @contextmanager
     def lent(self, schedule: Schedule | None = None) -> Iterator[None]:
         """Within the block the rate is this schedule, if one is given; slots made there are dropped
         at its end, and the state is what it was."""
         rate = self._schedule, self._rate
-        slots, kept = dict(self._slots), dict(self._kept)
+        slots, kept, own = dict(self._slots), dict(self._kept), dict(self._own)
         held = [(v, v.numpy()) for v in self.variables]
         if schedule is not None:
             self._schedule, self._rate = schedule, None
@@ -157,6 +183,7 @@ class Optimizer(Steps, ByHand):
             yield
         finally:
             (self._schedule, self._rate), self._slots, self._kept = rate, slots, kept
+            self._own, self.built = own, bool(slots)
             for variable, value in held:
                 variable.assign(value)
 
@@ -189,7 +216,7 @@ class Optimizer(Steps, ByHand):
         """
         if len(gradients) != len(variables):
             raise GraphError(f"{len(gradients)} gradients for {len(variables)} variables")
-        self.build(variables)
+        self.prepare(variables)
         used = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
         found = [self._unscaled(fitting(g, v)) for g, v in used]
         weights = [v for _, v in used]
@@ -200,8 +227,23 @@ class Optimizer(Steps, ByHand):
         return [*when(due, moves), *assigns]
 
     def learned(self, loss: Value, variables: Sequence[Variable]) -> Assigns:
-        """Return what a batch of `fit` with this loss assigns: by default that of `updates`."""
-        return self.updates(gradient(self.scale_loss(loss), variables), variables)
+        """Return what a batch of `fit` with this loss assigns: by default that of `updates`.
+
+        Warns
+        -----
+        ChainruleWarning
+            For a loss that depends on none of the weights.
+        """
+        leaves = [v.leaf for v in variables]
+        found = cotangents_of(self.scale_loss(loss), leaves)
+        if all(g is None for g in found):
+            told = (
+                "the loss depends on none of the trainable weights, so nothing is learnt\n"
+                "  fix: compute it from y_pred, by operations that have a derivative"
+            )
+            warnings.warn(ChainruleWarning(told), stacklevel=2)
+        whole = [zeros_like(w) if g is None else g for g, w in zip(found, leaves, strict=True)]
+        return self.updates(whole, variables)
 
     def _all_moved(self, gradients: Sequence[Value], variables: Sequence[Variable]) -> Assigns:
         """Return the new weights and slots."""
@@ -210,12 +252,17 @@ class Optimizer(Steps, ByHand):
         now = self._rate_now()
         rates: dict[tuple[float, str], tuple[Value, Value]] = {}
         assigns: Assigns = []
-        for g, variable in zip(gradients, variables, strict=True):
-            key = (variable.rate_multiplier, variable.dtype)
-            if key not in rates:
-                rates[key] = self._rates(now, *key)
-            assigns += self._moved(g, variable, *rates[key])
-        return assigns
+        own = type(self).update_step is not OwnRule.update_step
+        keeping: AbstractContextManager[dict[Variable, Value]] = (
+            scope.storing(self.name) if own else nullcontext({})
+        )
+        with keeping as stored:
+            for g, variable in zip(gradients, variables, strict=True):
+                key = (variable.rate_multiplier, variable.dtype)
+                if key not in rates:
+                    rates[key] = self._rates(now, *key)
+                assigns += self._moved(g, variable, *rates[key])
+        return [*assigns, *stored.items()]
 
     def _rates(self, rate: Value, multiplier: float, dtype: str) -> tuple[Value, Value]:
         """Return the rate of `step` and the learning rate, as weights of this dtype have it."""
@@ -233,11 +280,15 @@ class Optimizer(Steps, ByHand):
         return self._rate.leaf
 
     def _moved(self, g: Value, variable: Variable, rate: Value, own: Value) -> Assigns:
-        slots = self._slots[id(variable)][1]
         w = variable.leaf
         if self._decays(variable) and self.weight_decay:
             kept = ops.subtract(1.0, ops.multiply(own, self.weight_decay))
             w = ops.multiply(w, ops.cast(kept, w.dtype))
+        slots = self._slots_of(variable)
+        if type(self).update_step is not OwnRule.update_step:
+            scope.record(variable, w)
+            self.update_step(g, variable, rate)
+            return []
         new = self.rule(w, g, rate, *(slot.leaf for slot in slots))
         return list(zip([variable, *slots], new, strict=True))
 
@@ -250,13 +301,8 @@ class Optimizer(Steps, ByHand):
         """Return the rate that `rule` is given, from the learning rate (float64 scalars)."""
         return rate
 
-    def rule(self, w: Value, g: Value, rate: Value, *slots: Value) -> Sequence[Value]:
-        """Return the new weight and the new slots; gradients are not modified."""
-        raise NotImplementedError(f"{type(self).__name__} must define rule")
-
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments as plain data, a schedule of the package as its configuration; of
-        the options those that are not as by default."""
+        """Return the arguments as plain data, a schedule of the package as its configuration."""
         rate: Any = self._schedule
         if self._rate is not None:
             rate = float(self._rate.value)
@@ -267,7 +313,7 @@ class Optimizer(Steps, ByHand):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Optimizer:
         """Return the optimizer that `get_config` described, without its state."""
-        config = dict(config)
+        config = accepted(cls, config)
         undecayed = config.pop("undecayed", None)
         if isinstance(config.get("learning_rate"), Mapping):
             config["learning_rate"] = schedules.deserialize(config["learning_rate"])
@@ -277,7 +323,8 @@ class Optimizer(Steps, ByHand):
         return optimizer
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
+        given = without_defaults(self.get_config())
+        arguments = ", ".join(f"{k}={v!r}" for k, v in given.items())
         return f"<{type(self).__name__} {arguments}>"
 
 
@@ -289,7 +336,7 @@ def _check_followed(schedule: Schedule) -> None:
     except GraphError as error:
         raise GraphError(
             "the learning-rate schedule looks at the number of the step while the program is "
-            f"built ({error}):\n`if`, `min`, `int` and `float` would give the same rate for ever.\n"
+            "built:\n`if`, `min`, `int` and `float` would give the same rate for ever.\n"
             "  fix: write it in ops, e.g. ops.where(step < 1000, 0.1, 0.01); or take "
             "schedules.PiecewiseConstantDecay; or give a number as the rate and set it each epoch "
             "with callbacks.LearningRateScheduler"

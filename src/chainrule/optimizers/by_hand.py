@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from chainrule import ops
-from chainrule.errors import NotBuiltError
+from chainrule.errors import GraphError, NotBuiltError
 from chainrule.graph import Value, Variable, placeholder
 from chainrule.graph.pending import Step, take_step
 
@@ -57,6 +57,35 @@ class ByHand:
                 gradients.append(g if isinstance(g, Value) else ops.as_value(g))
                 variables.append(v)
         take_step(self._step(variables, gradients), gradients)
+
+    def apply(
+        self,
+        grads: Sequence[Value | None],
+        trainable_variables: Sequence[Variable] | None = None,
+    ) -> None:
+        """Do one step with gradients at hand, of these weights or of those given to `build`.
+
+        Raises
+        ------
+        GraphError
+            For another number of gradients than of weights.
+        NotBuiltError
+            Without weights, before ``build(variables)``.
+
+        Examples
+        --------
+        >>> from chainrule import Variable, ops
+        >>> from chainrule.optimizers import SGD
+        >>> w = Variable([1.0, 2.0], dtype="float64")
+        >>> SGD(0.5).apply([ops.as_value([2.0, 0.0])], [w])
+        >>> w.numpy()
+        array([0., 2.])
+        """
+        variables = list(self._known() if trainable_variables is None else trainable_variables)
+        gradients = list(grads)
+        if len(gradients) != len(variables):
+            raise GraphError(f"{len(gradients)} gradients for {len(variables)} variables")
+        self.apply_gradients(zip(gradients, variables, strict=True))
 
     def _step(self, variables: Sequence[Variable], gradients: Sequence[Value]) -> Step:
         """Return a step as a function of the gradients."""

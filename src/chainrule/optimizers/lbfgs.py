@@ -11,6 +11,7 @@ from chainrule import ops
 from chainrule.errors import ArgumentError, GraphError
 from chainrule.graph import Value, Variable, gradient, same
 from chainrule.optimizers.base import Optimizer, Schedule, checked_number
+from chainrule.optimizers.options import without_defaults
 from chainrule.optimizers.quasi_newton import Limits, State, Step
 from chainrule.optimizers.steps import Assigns
 
@@ -86,7 +87,7 @@ class LBFGS(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, name, **options)
-        if unfit := self.options_config():
+        if unfit := without_defaults(self.options_config()):
             raise ArgumentError(
                 f"LBFGS follows the loss alone and takes no {', '.join(unfit)}.\n"
                 "  fix: to decay weights give the layers kernel_regularizer='l2', or use Adam"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class Options:
     def __init__(self, **options: Any) -> None:
         for name in options:
             if name not in DEFAULTS:
-                raise unknown_name("option of an optimizer", name, DEFAULTS)
+                raise unknown_name("option of an optimizer", name, [*_arguments(type(self))])
         given = {**DEFAULTS, **options}
         self.weight_decay = _number("weight_decay", given, least=0.0)
         self.clipnorm = _positive("clipnorm", given)
@@ -145,11 +146,32 @@ class Options:
         return not any(re.search(name, variable.name) for name in self._undecayed_names)
 
     def options_config(self) -> dict[str, Any]:
-        """Return the options that are not as by default, as plain data."""
-        config = {k: getattr(self, k) for k in DEFAULTS if getattr(self, k) != DEFAULTS[k]}
+        """Return the options as plain data."""
+        config = {k: getattr(self, k) for k in DEFAULTS}
         if self._undecayed_names:
             config["undecayed"] = list(self._undecayed_names)
         return config
+
+
+def without_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an optimizer without the options that are as by default."""
+    return {k: v for k, v in config.items() if k not in DEFAULTS or v != DEFAULTS[k]}
+
+
+def accepted(kind: type, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments without the options that are as by default and that a class of the
+    user's does not take."""
+    parameters = signature(kind).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return dict(config)
+    needed = without_defaults(config)
+    return {k: v for k, v in config.items() if k in needed or k in parameters}
+
+
+def _arguments(kind: type) -> dict[str, Any]:
+    """Return the names of what an optimizer of this class takes."""
+    own = [name for name, p in signature(kind).parameters.items() if p.kind is not p.VAR_KEYWORD]
+    return {**dict.fromkeys(own), **DEFAULTS}
 
 
 def _number(name: str, given: dict[str, Any], least: float) -> float | None:

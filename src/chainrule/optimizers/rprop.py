@@ -64,8 +64,7 @@ class Rprop(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, name, **options)
-        if self._rate is None:
-            raise ArgumentError("the learning_rate of Rprop is its first step size: give a number")
+        self._first_size()
         self.etas = _pair("etas", etas)
         self.step_sizes = _pair("step_sizes", step_sizes)
         if not 0.0 < self.etas[0] < 1.0 < self.etas[1]:
@@ -75,8 +74,13 @@ class Rprop(Optimizer):
 
     def new_slots(self, variable: Variable) -> dict[str, Array]:
         """Return no gradient before, and the first step sizes."""
-        first = np.full(variable.shape, float(self.learning_rate), variable.dtype)
+        first = np.full(variable.shape, self._first_size(), variable.dtype)
         return {"previous": np.zeros(variable.shape, variable.dtype), "step_size": first}
+
+    def _first_size(self) -> float:
+        if self._rate is None:
+            raise ArgumentError("the learning_rate of Rprop is its first step size: give a number")
+        return float(self._rate)
 
     def rule(self, w: Value, g: Value, rate: Value, *slots: Value) -> Sequence[Value]:
         """Return the new weight, the gradient that counted and the new step sizes."""

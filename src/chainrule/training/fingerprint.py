@@ -13,6 +13,7 @@ from chainrule.errors import ChainruleError
 from chainrule.graph import Variable
 from chainrule.layers import Layer
 from chainrule.layers.made import is_plain
+from chainrule.optimizers.options import without_defaults
 from chainrule.training.loop import Run
 from chainrule.training.outputs import Losses
 from chainrule.training.own_step import overridden
@@ -176,7 +177,7 @@ def _shapes(model: Any) -> list[Any]:
 
 def _optimizer(optimizer: Any) -> list[Any]:
     """Return the rule and its arguments, but for a rate that may have been moved on the way."""
-    config = _config(optimizer)
+    config = without_defaults(_config(optimizer))
     if isinstance(config.get("learning_rate"), float):
         del config["learning_rate"]
     return [type(optimizer).__name__, config]

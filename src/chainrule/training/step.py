@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +44,7 @@ class Layout:
     rows: int = 0
     more: tuple[tuple[str, Spec], ...] = ()
     watched: bool = False
+    source: str = field(default="", compare=False)  # the call that was given the arrays
 
     def arrays(self) -> dict[str, Spec]:
         """Return the arrays by name."""
@@ -59,7 +60,7 @@ def layout_of(
     weights = None if batches.weights is None else _sample(batches.weights)
     rows = len(batches) if gathered else 0
     more = tuple((name, _sample(array)) for name, array in batches.more.items())
-    return Layout(kind, batch, _sample(batches.x), y, weights, rows, more, watched)
+    return Layout(kind, batch, _sample(batches.x), y, weights, rows, more, watched, batches.source)
 
 
 def _sample(array: Array) -> Spec:

@@ -58,7 +58,7 @@ def trace(trainer: Trainer, layout: Layout) -> Traced:
     training = layout.kind == "train"
     with scope.tracing(trainer.key.leaf if training else None, training):
         scope.note(MIXES, training and not own_loss(trainer.model))
-        inputs = _inputs(trainer, batch, layout.kind)
+        inputs = _inputs(trainer, batch, layout)
         if layout.kind == "predict":
             prediction = trainer.model.predict_step(inputs)
             trainer.model._returned = filled(prediction, itertools.repeat(None))
@@ -74,23 +74,23 @@ def trace(trainer: Trainer, layout: Layout) -> Traced:
     return traced
 
 
-def _inputs(trainer: Trainer, batch: dict[str, Value], kind: str) -> Any:
+def _inputs(trainer: Trainer, batch: dict[str, Value], layout: Layout) -> Any:
     """Return the samples of one input, or of several in a list or by name."""
     kinds = [spec.dtype for spec in trainer.model.input_specs()]
     count = sum(name == "x" or name.startswith("x:") for name in batch)
     kinds = kinds or [trainer.model.input_dtype or trainer.model.dtype] * count
-    found = [_input(batch[key("x", i)], kinds[i], kind, i) for i in range(count)]
+    found = [_input(batch[key("x", i)], kinds[i], layout, i) for i in range(count)]
     return trainer.model.formed(found)
 
 
-def _input(x: Value, dtype: str, kind: str, number: int) -> Value:
+def _input(x: Value, dtype: str, layout: Layout, number: int) -> Value:
     """Return the samples in `dtype`, named so that errors of layers say where they came from."""
-    if kind == "predict":
+    if layout.kind == "predict":
         # A NaN shows in the row it belongs to: nothing else is spoilt by it.
         x = ops.cast(x, dtype) if x.dtype != dtype else x
     else:
         x = checks.finite(x, dtype, checks.numbered(checks.X, number))
-    x.name = f"the data given to {_SOURCE[kind]}"
+    x.name = f"the data given to {layout.source or _SOURCE[layout.kind]}"
     return x
 
 

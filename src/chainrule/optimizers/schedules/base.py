@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 
 from chainrule import ops
+from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError
 from chainrule.graph import Value, Variable
 
@@ -18,7 +21,8 @@ class LearningRateSchedule:
     A subclass writes `rate`, in `ops`; a class that has its own ``__call__(step)``, as in Keras,
     is a schedule too. It is computed in float64, inside the native loop.
 
-    Called with a number or an array, a schedule returns numbers, e.g. to plot them.
+    Called with a number or an array, a schedule returns numbers, e.g. to plot them. Of the
+    `learning_rate` of an optimizer, ``float`` is the rate of its next step.
 
     Examples
     --------
@@ -38,6 +42,8 @@ class LearningRateSchedule:
 
     name: str | None = None
 
+    _now: Callable[[], Value] | None = None
+
     def __call__(self, step: Any) -> Any:
         """Return the rate at a step: a value for a value, else a number or an array of them."""
         if isinstance(step, Value | Variable):
@@ -50,6 +56,33 @@ class LearningRateSchedule:
     def rate(self, step: Value) -> Value:
         """Return the rate for steps in float64, of any shape."""
         raise NotImplementedError(f"{type(self).__name__} must define rate(step)")
+
+    def at(self, now: Callable[[], Value]) -> Self:
+        """Return this schedule as that of an optimizer: `now` gives the rate of its next step."""
+        schedule = copy.copy(self)
+        schedule._now = now
+        return schedule
+
+    def numpy(self) -> Array:
+        """Return the rate of the next step of the optimizer whose `learning_rate` this is.
+
+        Raises
+        ------
+        ArgumentError
+            For a schedule that no optimizer has returned.
+        """
+        if self._now is None:
+            raise ArgumentError(
+                "a schedule by itself has no rate: call it with the number of a step, or ask "
+                "for float(optimizer.learning_rate)"
+            )
+        return self._now().numpy()
+
+    def __float__(self) -> float:
+        return float(self.numpy())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments as plain data."""
