@@ -5,15 +5,28 @@ import pytest
 
 from chainrule import initializers as init
 from chainrule import ops
-from chainrule.callbacks import BackupAndRestore, Callback, GradientDoctor
+from chainrule.callbacks import (
+    BackupAndRestore,
+    Callback,
+    GradientDoctor,
+    LearningRateScheduler,
+)
 from chainrule.datasets import digits
 from chainrule.errors import ArgumentError
 from chainrule.insight import KINDS, Finding
 from chainrule.insight.finding import explains, ranked
-from chainrule.layers import BatchNormalization, Dense, Dropout, Flatten, Input, Layer
+from chainrule.layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    Layer,
+)
 from chainrule.models import Sequential
 from chainrule.optimizers import SGD, Adam
-from chainrule.optimizers.schedules import ExponentialDecay
+from chainrule.optimizers.schedules import CosineDecay, ExponentialDecay
 from chainrule.utils import set_random_seed
 from doctor_cases import by_kind
 
@@ -216,6 +229,52 @@ def test_findings_are_ranked_without_consequences():
     assert ranked([high, Finding("non_finite", "h1", "e", "r")])[0].kind == "non_finite"
     assert not explains(slow, high)
     assert len(set(KINDS)) == 27
+    lost = Finding("vanishing_gradient", "h0", "e", "r", step=0)
+    assert ranked([late, lost]) == [lost]
+    assert ranked([Finding("dead_relu", "h1", "e", "r"), lost]) == [lost]
+    assert early in ranked([early, Finding("exploding_gradient", "h0", "e", "r", step=0)])
+
+
+def apart(activation, layers, out="glorot_uniform", rate=0.1, **options):
+    """A network whose activations are layers of their own."""
+    hidden = []
+    for i in range(layers):
+        hidden += [Dense(32, name=f"d{i}", **options), Activation(activation, name=f"a{i}")]
+    return network(hidden, SGD(rate), out)
+
+
+def test_activations_that_are_layers_of_their_own():
+    found = examined(apart("sigmoid", 10))["vanishing_gradient"]
+    assert "slope of a sigmoid" in found.cause and found.remedy.startswith("use relu")
+    assert found.change["layers"] == [f"a{i}" for i in range(10)]
+    assert found.change["activation"] == "relu" and "kernel_initializer" not in found.change
+    found = examined(apart("tanh", 1, rate=0.01, kernel_initializer=WIDE))["saturated_activation"]
+    assert found.layer == "a0" and found.change["layer"] == "d0" and "nan" not in found.cause
+    found = examined(apart("relu", 1, bias_initializer=init.Constant(-30.0)))["dead_relu"]
+    assert found.layer == "a0" and found.change["layer"] == "d0"
+    found = examined(apart("relu", 6, rate=1e-3, kernel_initializer=LARGE))["exploding_gradient"]
+    assert found.change["kernel_initializer"] == "he_normal"
+
+
+@pytest.mark.parametrize(
+    ("rate", "callbacks"),
+    [
+        (ExponentialDecay(0.01, 5, 0.3), []),
+        (CosineDecay(0.1, 5), []),
+        (1e-3, [LearningRateScheduler(lambda epoch: 1e-3 * 0.01**epoch)]),
+    ],
+)
+def test_rates_that_are_lowered_too_soon(rate, callbacks):
+    doctor = GradientDoctor()
+    model = network([relu(32)], SGD(rate))
+    model.fit(X, Y, epochs=5, verbose=0, callbacks=[*callbacks, doctor])
+    (found,) = doctor.findings
+    assert found.kind == "learning_rate_too_low" and "lowered too soon" in found.cause
+    assert ("count batches" in found.remedy) is not bool(callbacks)
+
+
+def test_rates_that_are_lowered_in_time():
+    assert examined(network([relu(64)], Adam(ExponentialDecay(5e-3, 40, 0.5))), epochs=6) == {}
 
 
 class Logarithm(Layer):

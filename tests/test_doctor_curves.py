@@ -244,6 +244,14 @@ def test_a_penalty_that_leaves_nothing_is_too_strong(penalty):
     assert found["regularization_too_strong"].change == {"layer": "h", "kernel_regularizer": None}
 
 
+def test_a_layer_with_two_penalties_is_told_once():
+    twice = {"kernel_regularizer": "l2", "recurrent_regularizer": "l2"}
+    layers = [Input((28, 28)), LSTM(4, **twice, name="rec"), Dense(10, "softmax")]
+    case = case_of(layers, SPARSE, X[:400], Y[:400])
+    (found,) = regularization_too_strong(case.after({"loss": [0.5]}))
+    assert found.change == {"layer": "rec", "kernel_regularizer": None}
+
+
 @pytest.mark.parametrize("penalty", [regularizers.L2(1e-4), regularizers.L1(1e-5), None])
 def test_usual_penalties_are_left_alone(penalty):
     assert penalized(penalty, epochs=8) == {}

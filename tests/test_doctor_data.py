@@ -7,7 +7,7 @@ from chainrule import losses
 from chainrule.data.order import rows_from
 from chainrule.datasets import digits, movie_reviews, spoken_digits
 from chainrule.insight.case import MOST, Case
-from chainrule.insight.data_checks import entries_of
+from chainrule.insight.entries import entries_of
 from chainrule.insight.outside import before_training
 from chainrule.layers import (
     GRU,
@@ -73,6 +73,12 @@ HEALTHY = {
         [Input((28, 28)), Rescaling(1 / 255), Flatten(), Dense(10, "softmax")],
         SPARSE,
         IMAGES[:500],
+        LABELS[:500],
+    ),
+    "bytes as they are, normalized by batch": lambda: (
+        conv(BatchNormalization()),
+        SPARSE,
+        IMAGES[:500, ..., None],
         LABELS[:500],
     ),
     "bytes, normalized by batch": lambda: (
@@ -467,6 +473,23 @@ def test_what_reaches_the_weights_is_found_behind_layers_without_any():
     assert values.max() == pytest.approx(1.0)
     tokens = [Embedding(9, 4), GlobalAveragePooling1D(), Dense(3, "softmax")]
     assert entries_of(case_of(tokens, SPARSE, classes((60, 5), 9), classes(60))) == []
+
+
+def test_batch_normalization_of_the_samples_counts_where_it_is_trained():
+    frozen = conv(BatchNormalization(trainable=False))
+    found = before(frozen, SPARSE, IMAGES[:500, ..., None], LABELS[:500])
+    assert list(found) == ["input_not_normalized"]
+    layers = [Input((8,)), BatchNormalization(), *last(3, "softmax")]
+    found = before(layers, SPARSE, column(2, np.full(600, 3.0)), classes(600))
+    assert list(found) == ["constant_feature"]
+
+
+def test_a_single_column_that_is_too_large_is_named():
+    x = column(3, 20_000 + 5_000 * np.arange(600) / 600)
+    found = before(table(8), SPARSE, x, classes(600))["input_not_normalized"]
+    assert "feature 3 has a quadratic mean of" in found.evidence and found.numbers["column"] == 3
+    found = before(table(8), SPARSE, 50 * rows(600, 8), classes(600))["input_not_normalized"]
+    assert "feature" not in found.evidence
 
 
 def test_looking_changes_nothing():

@@ -9,18 +9,30 @@ import chainrule
 from chainrule import initializers as init
 from chainrule import losses, ops
 from chainrule.callbacks import GradientDoctor
-from chainrule.errors import DataError
-from chainrule.insight import rules_flat
+from chainrule.errors import ArgumentError, DataError
+from chainrule.insight import (
+    check_gradients,
+    diagnose,
+    explain,
+    hessian_eigenvalues,
+    objective,
+    rules_flat,
+)
 from chainrule.insight.case import Case
+from chainrule.insight.culprits import culprit
 from chainrule.insight.evidence import Evidence, chance_of
 from chainrule.insight.layer_look import LayerLook, Look, look_at
 from chainrule.insight.rules_flat import on_flat
 from chainrule.insight.rules_later import on_steps
-from chainrule.insight.rules_layers import culprit, on_layers
+from chainrule.insight.rules_layers import on_layers
 from chainrule.insight.rules_loss import on_loss
+from chainrule.insight.rules_signals import on_signals
 from chainrule.insight.trials import STEPS, Trials, rate_of
 from chainrule.layers import (
+    GRU,
     LSTM,
+    Add,
+    BatchNormalization,
     Bidirectional,
     Concatenate,
     Conv2D,
@@ -29,7 +41,10 @@ from chainrule.layers import (
     Flatten,
     GaussianNoise,
     Input,
+    LayerNormalization,
+    ReLU,
     SimpleRNN,
+    TimeDistributed,
 )
 from chainrule.models import Model, Sequential
 from chainrule.optimizers import LBFGS, SGD, Adam
@@ -154,6 +169,25 @@ def test_rates_of_schedules():
     assert np.isnan(rate_of(SGD(lambda step: "fast")))
 
 
+def test_the_mean_rate_of_a_run():
+    model = stack(Input((6,)), Dense(1), optimizer=SGD(ExponentialDecay(0.5, 10, 0.1)))
+    trials = trials_of(model)
+    for steps in (2, 40, 4000):
+        rates = 0.5 * 0.1 ** (np.arange(steps) / 10)
+        assert trials.mean(steps) == pytest.approx(rates.mean(), rel=0.2)
+    trials.first = 40
+    assert trials.mean(40) == pytest.approx(0.5 * 1e-4 * 0.1 ** (np.arange(40) / 10).mean(), rel=9)
+    assert trials_of(stack(Input((6,)), Dense(1), optimizer=SGD(0.2))).mean(90) == 0.2
+
+
+def test_a_rate_that_runs_off_with_finite_numbers():
+    model = stack(Input((6,)), Dense(16, "relu"), Dense(1), optimizer=Adam(30.0))
+    e = evidence(model, [90.0, 80.0, 70.0])
+    assert np.isfinite(e.trials.losses(30.0)).all() and len(e.trials.losses(30.0)) < STEPS
+    (found,) = [f for f in on_loss(e) if f.kind == "learning_rate_too_high"]
+    assert "runs off within" in found.evidence and "no number" not in found.evidence
+
+
 @pytest.mark.parametrize(
     ("curve", "kinds"),
     [
@@ -220,11 +254,76 @@ def test_the_layer_that_alone_is_at_fault():
     assert culprit(layers, "h0", max).name == "h1"
 
 
+def test_a_kernel_that_does_not_shrink_is_not_at_fault():
+    looks = [LayerLook("in", "tanh", 1.0, 1e-9, gain=2.8)]
+    looks += [LayerLook(f"t{i}", "tanh", 1.0, 1e-8, gain=0.4 + i / 100) for i in range(5)]
+    assert culprit(looks, "in", min).name == "t0"
+    sigmoids = [LayerLook(f"s{i}", "sigmoid", 1.0, 1e-8, gain=1.2 - i / 5) for i in range(5)]
+    assert culprit(sigmoids, "s0", min).name == "s0"
+
+
+def test_a_kernel_that_does_not_enlarge_is_not_at_fault():
+    looks = [LayerLook("in", "linear", 1.0, 90.0, gain=0.7)]
+    looks += [LayerLook(f"h{i}", "relu", 1.0, 9.0 - i, gain=3.5 + i / 10) for i in range(5)]
+    assert culprit(looks, "in", max).name == "h4"
+    assert culprit(looks[1:], "h0", max).name == "h0"
+
+
 def test_a_signal_that_is_lost_only_counts_where_nothing_is_learnt():
     model = stack(Input((6,)), *(Dense(8, "sigmoid") for _ in range(9)), Dense(1))
-    kinds = {f.kind for f in on_layers(evidence(model, [3.5, 3.5, 3.5]))}
+    kinds = {f.kind for f in on_signals(evidence(model, [3.5, 3.5, 3.5]))}
     assert kinds == {"vanishing_gradient"}
-    assert not list(on_layers(evidence(model, [3.0, 1.0, 0.2])))
+    assert not list(on_signals(evidence(model, [3.0, 1.0, 0.2])))
+
+
+def test_a_dead_layer_in_a_wrapper():
+    dead = Dense(8, "relu", bias_initializer=init.Constant(-99.0))
+    model = stack(Input((5, 3)), TimeDistributed(dead, name="each"), Flatten(), Dense(1))
+    e = evidence(model, [3.5, 3.5], SEQUENCES)
+    assert [(f.kind, f.layer) for f in on_layers(e)] == [("dead_relu", "each")]
+    assert np.isclose(e.first.layers[0].gain, np.linalg.norm(dead.kernel.numpy()) / np.sqrt(8))
+
+
+@pytest.mark.parametrize("shape", [BatchNormalization, LayerNormalization])
+def test_a_layer_that_a_normalization_holds_dead(shape):
+    low = shape(beta_initializer=init.Constant(-9.0), name="n")
+    model = stack(Input((6,)), Dense(8, name="h"), low, ReLU(name="r"), Dense(1))
+    (finding,) = on_layers(evidence(model, [3.5, 3.5]))
+    assert (finding.kind, finding.layer) == ("dead_relu", "r")
+    assert "'n'" in str(finding.cause) and "beta" in str(finding.remedy)
+    assert finding.change["layer"] == "n" and finding.change["beta_initializer"] == "zeros"
+    behind = Dense(8, "relu", name="d", bias_initializer=init.Constant(-99.0))
+    model = stack(Input((6,)), Dense(8), shape(), behind, Dense(1))
+    (finding,) = on_layers(evidence(model, [3.5, 3.5]))
+    assert finding.change["layer"] == "d" and "biases" in str(finding.remedy)
+
+
+def test_of_a_few_samples_no_layer_is_called_dead():
+    dead = Dense(8, "relu", bias_initializer=init.Constant(-99.0))
+    model = stack(Input((6,)), dead, Dense(1))
+    for samples, kinds in ((1, set()), (7, set()), (8, {"dead_relu"})):
+        e = evidence(model, [3.5, 3.5], X[:samples], WAVE[:samples])
+        assert {f.kind for f in on_layers(e)} == kinds
+
+
+def test_signals_that_branches_make_grow():
+    def network(deviation, depth=12):
+        set_random_seed(1)
+        x = h = Input((6,))
+        for i in range(depth):
+            kernels = init.RandomNormal(stddev=deviation, seed=i)
+            h = Add()([h, Dense(6, "relu", kernel_initializer=kernels)(h)])
+        model = Model(x, Dense(1)(h))
+        model.compile("adam", "mse")
+        return model
+
+    steep = [9e5, 9e4, 9e3]  # it falls still, and far
+    (finding,) = on_signals(evidence(network(0.8), steep))
+    assert finding.kind == "bad_initialization_scale" and finding.numbers["times"] > 30
+    assert "BatchNormalization" in str(finding.remedy)
+    assert not list(on_signals(evidence(network(0.8), [9e5, 1.0, 0.1])))  # and learns
+    assert not list(on_signals(evidence(network(0.4), steep)))
+    assert not list(on_signals(evidence(network(0.8, 2), steep)))
 
 
 def test_layers_that_died_later_are_told_with_their_step():
@@ -352,6 +451,25 @@ MODELS = {
     ),
     "rate 0": (lambda: stack(Input((6,)), Dense(1), optimizer=SGD(0.0)), (X, WAVE), {}),
 }  # fmt: skip
+
+
+def test_flat_places_need_no_second_derivative_of_long_layers(monkeypatch):
+    asked = []
+    monkeypatch.setitem(objective._MAKE, "product", lambda step: asked.append(step))
+    model = stack(Input((5, 3)), GRU(4), Dense(1), optimizer=SGD(0.01))
+    exact = objective.Objective(model._trainer, case_of(model, SEQUENCES).sample, 64, exact=False)
+    way = np.ones(exact.size)
+    measured = exact.product(exact.weights, way)
+    assert not asked
+    monkeypatch.undo()
+    twice = objective.Objective(model._trainer, case_of(model, SEQUENCES).sample, 64)
+    assert np.allclose(measured, twice.product(twice.weights, way), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("look", [diagnose, explain, check_gradients, hessian_eigenvalues])
+def test_what_is_no_model(look):
+    with pytest.raises(ArgumentError, match="was given a Dense; expected a compiled model first"):
+        look(Dense(3), X, WAVE)
 
 
 @pytest.mark.parametrize("name", MODELS)

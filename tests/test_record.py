@@ -18,7 +18,8 @@ import pytest
 from chainrule.callbacks import BackupAndRestore, Callback, LambdaCallback, RunRecorder
 from chainrule.errors import ArgumentError, ChainruleWarning, DataError, FileError
 from chainrule.insight import RunRecord, find_runs
-from chainrule.insight.control import send
+from chainrule.insight.collection import Runs
+from chainrule.insight.control import Control, send
 from chainrule.insight.costs import layer_sizes, layer_times
 from chainrule.insight.evaluation import evaluated
 from chainrule.insight.looking import LookWriter
@@ -181,6 +182,9 @@ def test_missing_parts_are_empty(tmp_path):
 def test_folder_without_a_record_is_told(tmp_path):
     with pytest.raises(FileError, match=r"no record of a run.*\n  fix: give the folder of a run"):
         RunRecord(tmp_path)
+    (tmp_path / "file.csv").write_text("a,b")
+    with pytest.raises(FileError, match="no record of a run"):
+        RunRecord(tmp_path / "file.csv")
     (tmp_path / "run.json").write_text('{"format": "chainrule run", "version": 99}')
     with pytest.raises(FileError, match="version 99"):
         RunRecord(tmp_path)
@@ -481,6 +485,13 @@ def test_folder_that_cannot_be_made_is_told_before_training(tmp_path):
 def test_statistics_that_are_none_are_refused(tmp_path, statistics):
     with pytest.raises(ArgumentError, match="statistics is"):
         RunRecorder(tmp_path, statistics=statistics)
+
+
+@pytest.mark.parametrize("read", [RunRecorder, RunRecord, find_runs, Control, Runs])
+@pytest.mark.parametrize("given", [5, None, b"runs"])
+def test_folders_that_are_none_are_refused(read, given):
+    with pytest.raises(ArgumentError, match=r"folder is .*; expected a path"):
+        read(given)
 
 
 def test_findings_of_a_doctor_are_recorded(tmp_path):

@@ -172,6 +172,10 @@ def test_report_goes_where_it_is_asked_for(light, tmp_path):
         write_report(tmp_path)
     with pytest.raises(FileError, match="cannot write"):
         write_report(folder, tmp_path / "none" / "a.html")
+    with pytest.raises(ArgumentError, match="run is 5; expected a path"):
+        write_report(5)
+    with pytest.raises(ArgumentError, match="path is 5; expected a path"):
+        write_report(folder, 5)
 
 
 def test_missing_plotly_is_told(tmp_path, monkeypatch):

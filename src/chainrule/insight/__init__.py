@@ -32,6 +32,8 @@ _NAMES = {
     "write_report": "report",
 }
 
+__all__ = [*_NAMES]
+
 if TYPE_CHECKING:
     from chainrule.insight.control import send as send
     from chainrule.insight.curvature import Eigenvalues as Eigenvalues

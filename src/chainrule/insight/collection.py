@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from chainrule.errors import FileError
 from chainrule.insight import control
 from chainrule.insight.record import RunRecord, find_runs, is_alive
-from chainrule.insight.record_file import ABOUT, ARRAYS, EVENTS, FINAL, STATUS, plain
+from chainrule.insight.record_file import ABOUT, ARRAYS, EVENTS, FINAL, STATUS, path_of, plain
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class Runs:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder).resolve()
+        self.folder = path_of("folder", folder).resolve()
         self._lock = threading.Lock()
         self._listed = -_LISTEN
         self._folders: dict[str, Path] = {}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from chainrule.errors import ArgumentError, FileError, unknown_name
 from chainrule.graph import Variable
+from chainrule.insight.record_file import path_of
 from chainrule.optimizers.schedules import Scaled
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def send(folder: str | os.PathLike[str], command: str, **arguments: Any) -> None
     """
     line = json.dumps(checked({"command": command, **arguments}))
     try:
-        _append(Path(folder), f"\n{line}\n".encode())
+        _append(path_of("folder", folder), f"\n{line}\n".encode())
     except OSError as error:
         why = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror or error})"
         raise FileError(f"no run listens in {str(folder)!r}{why}: has it ended?") from None
@@ -168,7 +169,7 @@ class Control:
     """
 
     def __init__(self, folder: str | os.PathLike[str], tell: Tell | None = None) -> None:
-        self.folder = Path(folder)
+        self.folder = path_of("folder", folder)
         self.path = self.folder / FILE
         self.tell: Tell = tell or _nobody
         self.paused = False

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from chainrule.data.order import rows_from
-from chainrule.dtypes import Array, is_float
-from chainrule.graph import Value, ordered
+from chainrule.dtypes import Array
 from chainrule.insight.case import LABELS, Case
-from chainrule.insight.heads import layer_of
+from chainrule.insight.entries import entries_of
 from chainrule.insight.labels import labels_of
 from chainrule.training.finding import Finding
 from chainrule.training.said import Said, said
@@ -34,49 +31,10 @@ _WIDE = 20_000  # columns that are looked at
 _AT_ONCE = 256  # of which copies in float64 are made
 _STEPS = 50_000  # of sequences
 
-_PRODUCTS = {"matmul", "dense", "dense_of_parts", "batch_matmul"}
-_CONVOLUTIONS = {"conv", "conv_bias", "conv_pool", "conv_transpose"}
-_CELLS = {"rnn_layer", "gru_layer", "lstm_layer", "rnn", "gru", "lstm"}
-_MULTIPLYING = _PRODUCTS | _CONVOLUTIONS | _CELLS
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What reaches the first weights on one way: before any of the network's work on it."""
-
-    layer: str | None
-    value: Value
-
-
-def entries_of(case: Case) -> list[Entry]:
-    """Return where numbers of the samples are first multiplied by weights that are trained."""
-    if not case.traced.outputs:
-        return []
-    inputs = {value for name, value in case.traced.feeds.items() if name.split(":")[0] == "x"}
-    weighed: set[Value] = set()
-    found: dict[Value, Entry] = {}
-    for node in ordered(case.traced.outputs):
-        weights = [a for a in node.arguments if a in weighed or _is_weight(a)]
-        raw = [a for a in node.arguments if a in inputs]
-        if weights and raw and node.op.name in _MULTIPLYING:
-            for value in raw:
-                if is_float(value.dtype):
-                    found.setdefault(value, Entry(layer_of(node), value))
-        if weights:
-            weighed.update(node.outputs)
-        elif raw:
-            inputs.update(node.outputs)
-    return list(found.values())
-
-
-def _is_weight(value: Value) -> bool:
-    variable = value.variable
-    return variable is not None and variable.trainable and variable.ndim > 1
-
 
 def input_not_normalized(case: Case) -> list[Finding]:
     """Return where numbers that reach the first weights are far from the size of 1."""
-    entries = entries_of(case)
+    entries = [entry for entry in entries_of(case) if not entry.normalized]
     if not entries:
         return []
     for entry, values in zip(entries, case.values([e.value for e in entries]), strict=True):
@@ -93,6 +51,10 @@ def _off_scale(a: Array, layer: str | None) -> tuple[Said, dict[str, float]] | N
     mean, deviation = float(a.mean()), float(a.std())
     size = float(np.sqrt(np.square(a).mean()))
     numbers = {"mean": mean, "std": deviation, "size": size}
+    columns = np.sqrt(np.square(a).mean(axis=0)) if a.ndim == 2 else np.zeros(1)
+    usual = float(np.median(columns))
+    if columns.max() > COLUMN and usual <= LARGE:
+        return _one_off(layer, columns, usual), numbers | {"column": float(columns.argmax())}
     if size > LARGE:
         told = said(
             "of the numbers that reach the weights of {layer!r} their quadratic mean is {size:.3g} "
@@ -102,19 +64,6 @@ def _off_scale(a: Array, layer: str | None) -> tuple[Said, dict[str, float]] | N
             **numbers,
         )
         return told, numbers
-    if a.ndim == 2:
-        columns = np.sqrt(np.square(a).mean(axis=0))
-        worst = int(columns.argmax())
-        if columns[worst] > COLUMN:
-            told = said(
-                "of the numbers that reach the weights of {layer!r} feature {column} has a "
-                "quadratic mean of {size:.3g}, the median of all features is {median:.3g}",
-                layer=layer,
-                column=worst,
-                size=columns[worst],
-                median=np.median(columns),
-            )
-            return told, numbers | {"column": float(worst)}
     spread = float(np.sqrt(a.var(axis=0).mean()))
     if abs(mean) > 1 and abs(mean) > OFFSET * spread:
         told = said(
@@ -136,6 +85,17 @@ def _off_scale(a: Array, layer: str | None) -> tuple[Said, dict[str, float]] | N
         )
         return told, numbers
     return None
+
+
+def _one_off(layer: str | None, columns: Array, usual: float) -> Said:
+    return said(
+        "of the numbers that reach the weights of {layer!r} feature {column} has a quadratic mean "
+        "of {size:.3g}, the median of all features is {median:.3g}",
+        layer=layer,
+        column=int(columns.argmax()),
+        size=columns.max(),
+        median=usual,
+    )
 
 
 def _not_normalized(case: Case, told: Said, numbers: dict[str, float]) -> Finding:

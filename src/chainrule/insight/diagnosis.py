@@ -14,6 +14,7 @@ from chainrule.errors import ArgumentError, InitializationWarning
 from chainrule.insight.case import Case, sampled
 from chainrule.insight.finding import ranked
 from chainrule.insight.outside import before_training
+from chainrule.insight.posed import trainer_of
 from chainrule.models.prepared import whole
 from chainrule.training import loop
 from chainrule.training.aside import aside
@@ -120,7 +121,7 @@ def diagnose(
     >>> chainrule.diagnose(model, x / 255, y)
     <Diagnosis: healthy>
     """
-    trainer = model._compiled_trainer("diagnose")
+    trainer = trainer_of("diagnose", model)
     size, most = whole("batch_size", batch_size), whole("steps", steps)
     batches = model._collect_targets("diagnose", x, y, sample_weight, class_weight)
     model._build_for(batches.x)

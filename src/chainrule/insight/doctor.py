@@ -24,6 +24,7 @@ from chainrule.insight.rules_flat import on_flat
 from chainrule.insight.rules_later import on_steps
 from chainrule.insight.rules_layers import on_layers
 from chainrule.insight.rules_loss import on_loss
+from chainrule.insight.rules_signals import on_signals
 from chainrule.insight.trials import Trials, rate_of
 from chainrule.training.finding import Finding
 from chainrule.training.own_step import overridden
@@ -73,7 +74,8 @@ class Doctor:
             return None
         size = min(self.case.batch_size, len(self.case.sample))
         rate = rate_of(trainer.optimizer)
-        return Trials(trainer, self.case.sample, size, Snapshot(trainer), rate)
+        first = int(trainer.optimizer.iterations)
+        return Trials(trainer, self.case.sample, size, Snapshot(trainer), rate, first)
 
     def stand(self, epoch: int, batch: int) -> None:
         """Keep a copy of the state before this batch, if one is due or the epoch begins."""
@@ -159,7 +161,7 @@ class Doctor:
         if ending and self.lost is None:
             self._check(self._place.epoch + 1 if self._place else 1, -1)
         e = self.evidence()
-        found = [*self.begun, *on_layers(e), *on_steps(e), *after_epoch(e.case)]
+        found = [*self.begun, *on_layers(e), *on_signals(e), *on_steps(e), *after_epoch(e.case)]
         # Trials cost steps: only where nothing else explains the curve; and while the run goes on,
         # only of a network that has learnt nothing.
         if (ending or e.stuck) and not any(explains(cause, _RATE) for cause in found):

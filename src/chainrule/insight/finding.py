@@ -40,6 +40,8 @@ KINDS = (
 _SLOW = frozenset({"loss_not_decreasing", "plateau", "saddle_point", "underfitting"})
 _RATE = frozenset({"learning_rate_too_high", "learning_rate_too_low", "oscillation"})
 _STILL = frozenset({"loss_not_decreasing", "underfitting", "learning_rate_too_low"})
+_FLAT = frozenset({"dead_relu", "saturated_activation"})
+_LOST = frozenset({"exploding_gradient", "vanishing_gradient", "bad_initialization_scale"})
 # What the first weights bring about, or too large steps later.
 _SIGNALS = frozenset(
     {
@@ -58,9 +60,9 @@ _EXPLAINS = {
     "softmax_with_logits": _SLOW | _RATE,
     "symmetric_initialization": _SLOW | _RATE | {"vanishing_gradient", "bad_initialization_scale"},
     "dead_relu": _SLOW | _RATE | {"vanishing_gradient"},
-    "exploding_gradient": _SLOW | _RATE,
-    "vanishing_gradient": _SLOW | _RATE,
-    "bad_initialization_scale": _SLOW | _RATE,
+    "exploding_gradient": _SLOW | _RATE | _FLAT,
+    "vanishing_gradient": _SLOW | _RATE | _FLAT,
+    "bad_initialization_scale": _SLOW | _RATE | _FLAT,
     "saturated_activation": _SLOW | _RATE | {"vanishing_gradient", "exploding_gradient"},
     "input_not_normalized": _SLOW | _RATE | _SIGNALS,
     "learning_rate_too_high": _SLOW | _SIGNALS | {"oscillation"},
@@ -79,7 +81,7 @@ def explains(cause: Finding, effect: Finding) -> bool:
     """Return whether one finding is but a consequence of the other.
 
     What layers suffered from at the first step is not of the learning rate; what came later does
-    not explain it.
+    not explain it. Signals that were lost at the first step explain layers that died later.
     """
     if effect.kind not in _EXPLAINS.get(cause.kind, ()):
         return False
@@ -87,6 +89,8 @@ def explains(cause: Finding, effect: Finding) -> bool:
         return cause.numbers.get("constant", 0.0) == cause.numbers.get("features", 1.0)
     if cause.kind in _SIGNALS and cause.step != 0:
         return effect.kind in _SLOW
+    if cause.kind in _LOST and effect.kind in _FLAT:
+        return effect.step != 0
     return not (cause.kind in _RATE and effect.kind in _SIGNALS and effect.step == 0)
 
 

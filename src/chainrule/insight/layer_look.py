@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from chainrule.training.verdicts import Signal, Weight
 ROWS = 128  # samples that are looked at
 ROOM = 2**26  # bytes that their outputs and gradients may take
 BOUNDS = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
+ACTIVATIONS = {*BOUNDS, "relu", "elu", "selu", "gelu", "hard_sigmoid"}
 _NEAR = 0.005  # of the width between the bounds: so near, the slope is 2 % of the largest, or less
 
 
@@ -26,7 +28,10 @@ class LayerLook:
     Attributes
     ----------
     name, activation : str
-        Of the layer, within another behind that one's name and a slash; and of what it ends with.
+        Of the layer, within another behind that one's name and a slash; and of what it ends with:
+        of one with a kernel and no activation, what one behind it applies.
+    into : str
+        The name of that layer behind it; ``""`` for none.
     spread : float
         The standard deviation of its outputs over the samples, in the mean over its units.
     error : float
@@ -58,6 +63,7 @@ class LayerLook:
     pull: float = math.nan
     equal: bool = False
     alike: bool = False
+    into: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,28 @@ def look_at(trainer: Trainer, batches: Batches) -> Look:
     rows = rows_of(len(batches), ROWS)
     signals, loss = look(trainer, batches, rows, ROOM)
     with np.errstate(all="ignore"):
-        return Look(tuple(_summary(s, loss) for s in signals), loss, len(rows))
+        layers = [_summary(s, loss) for s in signals]
+    return Look(tuple(_applied(*pair) for pair in _followed(layers)), loss, len(rows))
+
+
+def _followed(layers: Sequence[LayerLook]) -> Iterator[tuple[LayerLook, LayerLook | None]]:
+    """Yield each layer with the first activation behind it, if that comes before more kernels."""
+    behind: LayerLook | None = None
+    pairs = []
+    for layer in reversed(layers):
+        pairs.append((layer, behind))
+        if not math.isnan(layer.gain):
+            behind = None
+        elif layer.activation in ACTIVATIONS:
+            behind = layer
+    return reversed(pairs)
+
+
+def _applied(layer: LayerLook, behind: LayerLook | None) -> LayerLook:
+    """Return a layer with a kernel and no activation with that which is applied to its outputs."""
+    if behind is None or math.isnan(layer.gain) or layer.activation in {*ACTIVATIONS, "take"}:
+        return layer
+    return replace(layer, activation=behind.activation, into=behind.name)
 
 
 def _summary(s: Signal, loss: float) -> LayerLook:

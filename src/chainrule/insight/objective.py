@@ -36,10 +36,19 @@ class Objective:
         How many are computed at a time; a batch normalization in training is over as many.
     training : bool
         Whether layers do what they do in training.
+    exact : bool
+        Whether a product differentiates twice; else it takes differences of the gradient, right to
+        seven digits: a recurrent layer differentiated twice is planned step by step, which takes
+        seconds.
     """
 
     def __init__(
-        self, trainer: Trainer, batches: Batches, batch_size: int, training: bool = True
+        self,
+        trainer: Trainer,
+        batches: Batches,
+        batch_size: int,
+        training: bool = True,
+        exact: bool = True,
     ) -> None:
         self.trainer, self.training = trainer, training
         size = min(batch_size, len(batches))
@@ -48,7 +57,7 @@ class Objective:
         self._programs: dict[tuple[str, int], Wide] = {}
         self.variables: list[Variable] = self._step(self._parts[0]).variables
         self.size = sum(v.size for v in self.variables)
-        self._twice = True  # whether the step can be differentiated twice
+        self._twice = exact  # whether the step is, and can be, differentiated twice
 
     @cached_property
     def weights(self) -> Array:

@@ -94,10 +94,10 @@ def given(
     NotBuiltError
         Where `compile` was not called.
     ArgumentError
-        For a model with a `train_step` of its own.
+        For a model with a `train_step` of its own, or what is no model.
     """
     settle()  # what loops by hand have left to be stored
-    trainer = model._compiled_trainer(call)
+    trainer = trainer_of(call, model)
     if overridden(model, "train"):
         raise ArgumentError(
             f"{model.label} has a train_step of its own, and {call} cannot know what it makes "
@@ -108,6 +108,24 @@ def given(
     if samples is not None and samples < len(batches):
         batches = chosen(batches, rows_of(len(batches), samples))
     return trainer, batches
+
+
+def trainer_of(call: str, model: Any) -> Trainer:
+    """Return the trainer of a compiled model.
+
+    Raises
+    ------
+    NotBuiltError
+        Where `compile` was not called.
+    ArgumentError
+        For what is no model.
+    """
+    if not isinstance(model, Model):
+        raise ArgumentError(
+            f"{call} was given a {type(model).__name__}; expected a compiled model first, then "
+            "samples and targets"
+        )
+    return model._compiled_trainer(call)
 
 
 def chosen(batches: Batches, rows: Order) -> Batches:

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.dtypes import Array
 from chainrule.insight.case import Case, sampled
-from chainrule.insight.data_checks import entries_of
+from chainrule.insight.entries import entries_of
 from chainrule.insight.labels import labels_of
 from chainrule.training.said import said
 from chainrule.training.trace import is_sparse

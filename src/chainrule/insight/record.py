@@ -168,7 +168,7 @@ class RunRecord:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
+        self.folder = form.path_of("folder", folder)
         self.about: dict[str, Any] = {}
         self._marks: dict[str, tuple[int, ...] | None] = {}
         self._file = 0
@@ -203,7 +203,7 @@ class RunRecord:
             if mark == self._marks.get(name):
                 return False
             content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             mark, content = None, None
         except (OSError, ValueError) as error:
             raise FileError(f"cannot read {str(path)!r}: {error}") from None
@@ -240,7 +240,7 @@ class RunRecord:
                     self._file = stat.st_ino
                 file.seek(self._offset)
                 content = file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
             raise FileError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
@@ -377,7 +377,7 @@ def find_runs(folder: str | os.PathLike[str]) -> list[Path]:
     >>> find_runs(tempfile.mkdtemp())
     []
     """
-    root = Path(folder)
+    root = form.path_of("folder", folder)
     patterns = (form.ABOUT, f"*/{form.ABOUT}", f"*/*/{form.ABOUT}")
     found = [path for pattern in patterns for path in root.glob(pattern)]
     return [p.parent for p in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]

@@ -16,7 +16,7 @@ from chainrule.insight import report_parts as parts
 from chainrule.insight.chart_axes import Figure
 from chainrule.insight.costs import Times, layer_times
 from chainrule.insight.record import RunRecord
-from chainrule.insight.record_file import text_of
+from chainrule.insight.record_file import path_of, text_of
 from chainrule.insight.words import Words
 from chainrule.models import container, load_model
 
@@ -68,7 +68,7 @@ def write_report(
     FileError
         Where there is no record, or the file cannot be written.
     ArgumentError
-        For another language.
+        For another language, or what is no path.
     MissingDependencyError
         Without Plotly, whose JavaScript draws the charts.
 
@@ -79,8 +79,8 @@ def write_report(
     PosixPath('runs/digits/report.html')
     """
     words = Words(language)
-    record = run if isinstance(run, RunRecord) else RunRecord(run)
-    target = record.folder / "report.html" if path is None else Path(path)
+    record = run if isinstance(run, RunRecord) else RunRecord(path_of("run", run))
+    target = record.folder / "report.html" if path is None else path_of("path", path)
     text = report_html(record, words, times_of(record))
     with container.replacing(target) as file:
         file.write(text.encode())

@@ -39,7 +39,7 @@ def on_flat(e: Evidence) -> Iterator[Finding]:
     if not _still(e) or e.trials is None:
         return
     try:
-        objective = Objective(e.case.trainer, e.case.sample, 256)
+        objective = Objective(e.case.trainer, e.case.sample, 256, exact=False)
         if not 0 < objective.size <= _MOST:
             return
         weights = objective.weights

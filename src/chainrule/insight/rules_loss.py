@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from chainrule.training.finding import Finding
 from chainrule.training.said import Said, said
 
 _APART = 5.0  # times: rates nearer to each other than this serve as well
+_LOWERED = 4.0  # times: the first rate over the mean; half a cosine has 2, a fall to a tenth 2.6
 _FAIL_APART = 2.0  # the same, where the loss runs off with one of them
 _BETTER = 0.8  # of the run's last loss: what a trial must come below to be better
 _SLOW = 0.3  # of the way to no loss: a run that came as far is not too slow
@@ -51,18 +53,49 @@ def _rate(e: Evidence) -> Iterator[Finding]:
     best = _best(e, trials) if trials.possible else None
     if best is None:
         return
+    rate, mine = best[0], trials.end(trials.rate)
+    apart = _APART if math.isfinite(mine) else _FAIL_APART
+    if rate * apart < trials.rate and _worse(e, mine, best[1]):
+        yield _verdict(e, trials, rate, "high", trials.rate)
+    else:
+        yield from _too_low(e, trials, best)
+
+
+def _too_low(e: Evidence, trials: Trials, best: tuple[float, float]) -> Iterator[Finding]:
+    """Yield that the rate is too low, or was soon lowered too far: then its mean counts."""
+    if e.moved > _MOVED or e.progress > _SLOW:
+        return
     rate, end = best
-    last, mine = float(e.losses[-1]), trials.end(trials.rate)
-    level = max(abs(e.chance), 1e-12) if math.isfinite(e.chance) else abs(last)
-    # Both must be worse: the whole run, and as many steps of it as the trial had.
-    bar = end + (1 - _BETTER) * level
-    worse = not (last <= bar or mine <= bar) and end < _BETTER * e.chance
-    # Where nothing has moved, any fall will do: the trial is short.
-    stayed = e.moved < _STAYED and end < min(last, mine) - _FALLEN * level
-    if worse and rate * (_APART if math.isfinite(mine) else _FAIL_APART) < trials.rate:
-        yield _verdict(e, trials, rate, "high")
-    elif (worse or stayed) and rate > _APART * trials.rate and _hardly(e, trials, end):
-        yield _verdict(e, trials, rate, "low")
+    mine = trials.end(trials.rate)
+    if rate > _APART * trials.rate and _ends_lower(e, mine, end) and _creeps(trials, mine, end):
+        yield _verdict(e, trials, rate, "low", trials.rate)
+        return
+    rates = e.case.curve("learning_rate")  # where callbacks set it
+    mean = float(rates.mean()) if len(rates) else trials.mean(e.steps)
+    lowered = 0 < _LOWERED * mean < trials.rate and rate > _APART * mean
+    if lowered and _ends_lower(e, trials.end(mean), end):
+        found = _verdict(e, trials, rate, "low", mean)
+        yield _lowered(found, trials.rate, len(rates) > 0)
+
+
+def _ends_lower(e: Evidence, mine: float, end: float) -> bool:
+    """Return whether the trial with another rate ends lower. Where nothing has moved, any fall will
+    do: the trial is short."""
+    stayed = e.moved < _STAYED
+    last = float(e.losses[-1])
+    return _worse(e, mine, end) or (stayed and end < min(last, mine) - _FALLEN * _level(e))
+
+
+def _level(e: Evidence) -> float:
+    """Return the loss that differences are measured by."""
+    return max(abs(e.chance), 1e-12) if math.isfinite(e.chance) else abs(float(e.losses[-1]))
+
+
+def _worse(e: Evidence, mine: float, end: float) -> bool:
+    """Return whether the trial with another rate ends below both the whole run and the trial, of
+    as many steps, with its own."""
+    bar, last = end + (1 - _BETTER) * _level(e), float(e.losses[-1])
+    return not (last <= bar or mine <= bar) and end < _BETTER * e.chance
 
 
 def _best(e: Evidence, trials: Trials) -> tuple[float, float] | None:
@@ -72,26 +105,46 @@ def _best(e: Evidence, trials: Trials) -> tuple[float, float] | None:
     return min((one for one in found if one is not None), key=lambda one: one[1], default=None)
 
 
-def _hardly(e: Evidence, trials: Trials, end: float) -> bool:
-    """Return whether neither weights nor loss have moved much, beside what they could have."""
-    if e.moved > _MOVED or e.progress > _SLOW:
-        return False
-    still, mine = trials.end(0.0), trials.end(trials.rate)
+def _lowered(found: Finding, first: float, called_back: bool) -> Finding:
+    """Return the finding with a schedule or callbacks for its cause."""
+    better = found.numbers["better_rate"]
+    return replace(
+        found,
+        cause=said(
+            "it is lowered too soon: from {rate:.3g} in the first steps to {mean:.3g} in the mean "
+            "of the run",
+            rate=first,
+            mean=found.numbers["learning_rate"],
+        ),
+        remedy=said("set the learning rate to about {rate:g}, and lower it later", rate=better)
+        if called_back
+        else said(
+            "set the learning rate to about {rate:g}, and lower it later: schedules count "
+            "batches, not epochs",
+            rate=better,
+        ),
+    )
+
+
+def _creeps(trials: Trials, mine: float, end: float) -> bool:
+    """Return whether the loss of a trial falls next to nothing, beside how far it could."""
+    still = trials.end(0.0)
     return still - mine < _CREPT * (still - end)
 
 
-def _verdict(e: Evidence, trials: Trials, rate: float, how: str) -> Finding:
-    mine, end = trials.end(trials.rate), trials.end(rate)
+def _verdict(e: Evidence, trials: Trials, rate: float, how: str, own: float) -> Finding:
+    mine, end = trials.end(own), trials.end(rate)
+    ends = {"rate": own, "mine": mine, "better": rate, "end": end}
     return Finding(
         f"learning_rate_too_{how}",
         None,
-        _tried(e, {"rate": trials.rate, "mine": mine, "better": rate, "end": end}),
-        said("set the learning rate to about {rate:.1g}", rate=rate),
+        _tried(e, trials, ends),
+        said("set the learning rate to about {rate:g}", rate=rate),
         0,
         _why_too(how, e.ratio),
         {"optimizer.learning_rate": rate},
         {
-            "learning_rate": trials.rate,
+            "learning_rate": own,
             "loss": mine,
             "better_rate": rate,
             "better_loss": end,
@@ -100,20 +153,22 @@ def _verdict(e: Evidence, trials: Trials, rate: float, how: str) -> Finding:
     )
 
 
-def _tried(e: Evidence, ends: dict[str, float]) -> Said:
+def _tried(e: Evidence, trials: Trials, ends: dict[str, float]) -> Said:
     """Return how a trial with the rate of the run ended, and how one with a better rate."""
     known = {"loss": e.losses[-1], "nothing": e.nothing, "steps": STEPS, **ends}
-    if math.isfinite(ends["mine"]):
+    if not math.isfinite(ends["mine"]):
+        off = trials.losses(ends["rate"])
         return said(
-            "the mean loss of the last epoch is {loss:.4g}, and {nothing}; {steps} steps from the "
-            "same weights end at a loss of {mine:.3g} with the rate {rate:.3g}, and at {end:.3g} "
-            "with {better:.3g}",
+            "the mean loss of the last epoch is {loss:.4g}, and {nothing}; from the same weights "
+            "the loss runs off within {ran} steps with the rate {rate:.3g}, and {steps} steps end "
+            "at {end:.3g} with {better:.3g}",
+            ran=STEPS if off is None else len(off) + 1,
             **known,
         )
     return said(
-        "the mean loss of the last epoch is {loss:.4g}, and {nothing}; {steps} steps from the same "
-        "weights end at a loss that is no number with the rate {rate:.3g}, and at {end:.3g} with "
-        "{better:.3g}",
+        "the mean loss of the last epoch is {loss:.4g}, and {nothing}; {steps} steps from the "
+        "same weights end at a loss of {mine:.3g} with the rate {rate:.3g}, and at {end:.3g} "
+        "with {better:.3g}",
         **known,
     )
 

@@ -169,7 +169,7 @@ def _shrunk(case: Case, begun: dict[str, float]) -> Iterator[tuple[str, float]]:
 def _penalized(case: Case, now: Standing, penalties: dict[str, float], share: float) -> Finding:
     first: dict[str, float] = case.memo.get("first penalties", penalties)
     worst = max(penalties, key=lambda name: first.get(name, 0.0))
-    names = [layer.name for layer in leaves(case.model) if layer.name in penalties]
+    names = list(dict.fromkeys(n.name for n in leaves(case.model) if n.name in penalties))
     change: dict[str, Any] = {"layers": names} if len(names) > 1 else {"layer": names[0]}
     return Finding(
         "regularization_too_strong",

@@ -45,6 +45,8 @@ class Trials:
     rate : float
         The learning rate of the run: of a schedule the highest of its first steps, of what
         callbacks set the highest so far; NaN where it cannot be told.
+    first : int, default 0
+        How many steps the optimizer had taken before the run, from which a schedule goes on.
     """
 
     trainer: Trainer
@@ -52,6 +54,7 @@ class Trials:
     size: int
     start: Snapshot
     rate: float
+    first: int = 0
     _known: dict[float, Array | None] = field(default_factory=dict)
 
     def losses(self, rate: float) -> Array | None:
@@ -114,6 +117,19 @@ class Trials:
     def _one(self, step: Step, order: Array, number: int) -> float:
         step.run(self.batches, number * self.size, 1, order)
         return float(step.program.output(0))
+
+    def mean(self, steps: int) -> float:
+        """Return the mean learning rate of so many steps of the run where a schedule lowers it, and
+        else its rate."""
+        optimizer = self.trainer.optimizer
+        if optimizer is None or isinstance(optimizer.learning_rate, Variable) or steps < 2:
+            return self.rate
+        at = np.unique(np.geomspace(1, steps, STEPS).round().astype(int)) - 1
+        try:
+            rates = np.array([_at(optimizer.learning_rate, self.first + int(i)) for i in at])
+        except (ChainruleError, TypeError, ValueError):
+            return self.rate
+        return float((rates[1:] + rates[:-1]) @ np.diff(at) / 2 / at[-1])
 
     def higher(self) -> tuple[float, float] | None:
         """Return the best of the rates 10, 100, ... times that of the run, and its loss at the end;

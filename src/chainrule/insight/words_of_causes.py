@@ -47,6 +47,7 @@ CAUSES: Mapping[str, str] = {
     "its biases begin far below 0, or its weights are such that no sample reaches it": (
         "该层偏置的初始值远低于 0，或者权重使任何样本都无法激活它"
     ),
+    "{layer!r} before it begins with a beta far below 0": "前面的 {layer!r} 的 beta 初始值远低于 0",
     "steps were so large that they carried its biases or weights out of reach": (
         "更新步子过大，把该层的偏置或权重推到了无法恢复的位置"
     ),
@@ -62,6 +63,9 @@ CAUSES: Mapping[str, str] = {
     ),
     "the slope of a sigmoid is at most 1/4: each divides the gradient by 4 and more": (
         "sigmoid 的斜率最大只有 1/4：每经过一个，梯度至多剩四分之一"
+    ),
+    "signals grow a little from layer to layer, and there are {depth}": (
+        "信号逐层略有放大，而网络共有 {depth} 层"
     ),
     "the initializer of its kernel does not fit {activation}": (
         "该层权重的初始化方法与 {activation} 不匹配"
@@ -96,6 +100,8 @@ CAUSES: Mapping[str, str] = {
     "{cause}: in the median by {ratio:.1e} of their norm; about 1e-3 is usual": (
         "{cause}：更新量的中位数为权重范数的 {ratio:.1e} 倍，通常约为 1e-3"
     ),
+    "it is lowered too soon: from {rate:.3g} in the first steps to {mean:.3g} in the mean of the "
+    "run": "学习率降得过早：最初若干步为 {rate:.3g}，整个训练平均只有 {mean:.3g}",
     "a schedule or a callback has lowered it, or it was given as 0": (
         "学习率被调度或回调降到了 0，或者一开始就设为 0"
     ),

@@ -182,6 +182,10 @@ _LAYERS = {
         "训练开始前的损失为 {loss:.3g}，而{nothing}；"
         "该层的权重使信号的标准差变为原来的 {gain:.3g} 倍"
     ),
+    "the first loss is {loss:.3g}, and {nothing}; the outputs of the last layer vary {times:.3g} "
+    "times as much as those of the first": (
+        "训练开始前的损失为 {loss:.3g}，而{nothing}；最后一层输出的标准差是第一层的 {times:.3g} 倍"
+    ),
     "its kernel multiplies deviations by {gain:.3g}; the outputs of a later layer vary {share:.1e} "
     "as much": (
         "该层的权重使信号的标准差变为原来的 {gain:.3g} 倍；"
@@ -239,12 +243,12 @@ _CURVES = {
         "从相同的权重出发训练 {steps} 步，"
         "学习率为 {rate:.3g} 时损失到 {mine:.3g}，为 {better:.3g} 时到 {end:.3g}"
     ),
-    "the mean loss of the last epoch is {loss:.4g}, and {nothing}; {steps} steps from the same "
-    "weights end at a loss that is no number with the rate {rate:.3g}, and at {end:.3g} with "
+    "the mean loss of the last epoch is {loss:.4g}, and {nothing}; from the same weights the loss "
+    "runs off within {ran} steps with the rate {rate:.3g}, and {steps} steps end at {end:.3g} with "
     "{better:.3g}": (
         "最后一轮的平均损失为 {loss:.4g}，而{nothing}；"
-        "从相同的权重出发训练 {steps} 步，"
-        "学习率为 {rate:.3g} 时损失已不是数值，为 {better:.3g} 时则到 {end:.3g}"
+        "从相同的权重出发，学习率为 {rate:.3g} 时损失在 {ran} 步之内就发散，"
+        "为 {better:.3g} 时训练 {steps} 步可到 {end:.3g}"
     ),
     "the learning rate is 0, so that no weight moves": "学习率为 0，权重完全不动",
     "in the last {epochs} epochs the loss rose by {rises:.3g} in all and fell by {falls:.3g}; in "

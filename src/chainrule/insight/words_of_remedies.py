@@ -75,6 +75,9 @@ REMEDIES: Mapping[str, str] = {
     "begin with biases of 0 and HeNormal kernels; or use leaky_relu": (
         "偏置初始化为 0，权重用 HeNormal 初始化；或改用 leaky_relu"
     ),
+    "begin with a beta of 0 and a gamma of 1, as is the default; or use leaky_relu": (
+        "beta 初始化为 0，gamma 初始化为 1（即默认值）；或改用 leaky_relu"
+    ),
     "begin with random kernels, e.g. GlorotUniform, the default, or HeNormal": (
         "用随机值初始化权重，例如默认的 GlorotUniform，或 HeNormal"
     ),
@@ -98,6 +101,8 @@ REMEDIES: Mapping[str, str] = {
     "begin with kernels that keep the scale of signals, e.g. {initializer}": (
         "使用能保持信号尺度的权重初始化方法，例如 {initializer}"
     ),
+    "put BatchNormalization between the layers, or begin branches that are added up with smaller "
+    "kernels": "在层间加入 BatchNormalization，或减小残差分支的初始权重",
     "begin with recurrent kernels that are orthogonal, with a gain of 1, and train with Adam; or "
     "clip gradients (the optimizer's clipnorm)": (
         "循环权重用增益为 1 的正交矩阵初始化，并用 Adam 训练；或裁剪梯度（优化器的 clipnorm）"
@@ -121,7 +126,12 @@ REMEDIES: Mapping[str, str] = {
     "lower the learning rate or the momentum, or take larger batches": (
         "降低学习率或动量，或增大批次"
     ),
-    "set the learning rate to about {rate:.1g}": "把学习率设为约 {rate:.1g}",
+    "set the learning rate to about {rate:g}, and lower it later: schedules count batches, not "
+    "epochs": "把学习率设为约 {rate:g}，并推迟降低它：调度按批次计数，而不是按轮次",
+    "set the learning rate to about {rate:g}, and lower it later": (
+        "把学习率设为约 {rate:g}，并推迟降低它"
+    ),
+    "set the learning rate to about {rate:g}": "把学习率设为约 {rate:g}",
     "set the learning rate to e.g. {rate}": "设置学习率，例如 {rate}",
     "train with Adam at about {rate:g}, which takes steps of a size that does not go with the "
     "gradient's; or begin with larger random weights": (

@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -205,7 +205,7 @@ def look(
     step.run(batches, 0, 1, rows)
     found = [step.program.output(i) for i in range(2 * len(outputs) + len(kernels) + 1)]
     gradients = {id(v): g for g, (_, v) in zip(found[2 * len(outputs) : -1], kernels, strict=True)}
-    users = users_of(loss)
+    users = _held(loss, exits)
     signals = []
     for i, (path, value) in enumerate(exits.items()):
         held = [v for v in users.get(path, []) if id(v) in gradients]
@@ -233,7 +233,7 @@ def exits_of(loss: Value, n: int) -> dict[tuple[str, ...], Value]:
     for node in nodes:
         for value in node.arguments:
             path = () if value.node is None else value.node.path
-            leaves = node.path[: len(path)] != path
+            leaves = not _within(node.path, path)
             if len(path) > 1 and leaves and is_float(value.dtype) and value.shape[:1] == (n,):
                 found[path] = value
     place = {node: i for i, node in enumerate(nodes)}
@@ -254,6 +254,17 @@ def users_of(loss: Value) -> dict[tuple[str, ...], list[Variable]]:
     return found
 
 
+def _held(loss: Value, exits: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], list[Variable]]:
+    """Return the variables that each layer with an exit reads, itself or by layers in it that have
+    none: of these a wrapper changes the form of what they hand out."""
+    found: dict[tuple[str, ...], list[Variable]] = {}
+    for path, variables in users_of(loss).items():
+        while path and path not in exits:
+            path = path[:-1]
+        found.setdefault(path, []).extend(variables)
+    return found
+
+
 def layer_name(path: Sequence[str]) -> str:
     """Return the name of the layer at this path; within another, behind that one's and a slash."""
     return "/".join(name_in(label) for label in path[1:])
@@ -267,16 +278,20 @@ def name_in(label: str) -> str:
 
 def activation_of(value: Value) -> str:
     """Return the name of the operation that made a value, for a dense one that of its activation;
-    changes of form within the same layer do not count."""
+    changes of form within the same layer, or around one that it wraps, do not count."""
     first = value.node
     while (node := value.node) is not None and node.op.name in _FORMS:
         before = node.arguments[0]
-        if before.node is None or first is None or before.node.path != first.path:
+        if before.node is None or first is None or not _within(before.node.path, first.path):
             break
         value = before
     if value.node is None:
         return ""
     return str(dict(value.node.attributes).get("activation") or value.node.op.name)
+
+
+def _within(path: tuple[str, ...], outer: tuple[str, ...]) -> bool:
+    return path[: len(outer)] == outer
 
 
 def spread(values: Array) -> float:
