@@ -634,3 +634,11 @@ def test_the_state_of_a_timer():
     timer = cb.Timer(5)
     timer.set_state({"elapsed": 4.0})
     assert 4.0 <= timer.elapsed < 4.9
+
+
+@pytest.mark.parametrize(
+    "kind", [cb.BackupAndRestore, cb.CSVLogger, cb.ModelCheckpoint, cb.TensorBoard]
+)
+def test_paths_that_are_none_are_refused(kind):
+    with pytest.raises(ArgumentError, match="is 5; expected a path"):
+        kind(5)

@@ -28,7 +28,7 @@ from starlette.testclient import TestClient
 
 from browser import browser, served, tab
 from chainrule.callbacks import Callback, RunRecorder
-from chainrule.errors import ArgumentError, MissingDependencyError
+from chainrule.errors import ArgumentError, FileError, MissingDependencyError
 from chainrule.insight import access, control, dashboard
 from chainrule.insight.access import Door
 from chainrule.insight.collection import NoRunError, Runs
@@ -889,3 +889,18 @@ def test_a_killed_run_is_not_taken_for_one_that_goes_on(tmp_path):
     assert client.post("/api/command?run=run", json=command).status_code == 409
     with pytest.raises(NoRunError):
         Runs(tmp_path).send("run", command)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"port": "x"}, ArgumentError, "port is 'x'; expected a number"),
+        ({"port": 8.5}, ArgumentError, "port is 8.5; expected a number"),
+        ({"host": 5}, ArgumentError, "host is 5; expected a name"),
+        ({"language": "de"}, ArgumentError, "unknown language 'de'"),
+        ({"folder": __file__}, FileError, "is a file; expected a folder"),
+    ],
+)
+def test_arguments_that_cannot_be_are_told_at_once(tmp_path, given, error, words):
+    with pytest.raises(error, match=words):
+        dashboard.serve(**{"folder": tmp_path, **given})

@@ -15,6 +15,7 @@ from chainrule.callbacks.every import Every
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, FileError
 from chainrule.models import container
+from chainrule.paths import path_of
 from chainrule.training import checkpoint
 from chainrule.training.fingerprint import details, fingerprint, first_rates, rates
 from chainrule.training.loop import Run
@@ -84,7 +85,7 @@ class BackupAndRestore(Callback):
         save_freq: str | int = "epoch",
         delete_checkpoint: bool = True,
     ) -> None:
-        self.folder = Path(backup_dir)
+        self.folder = path_of("backup_dir", backup_dir)
         self.current = self.folder / "backup.chainrule"
         self.previous = self.folder / "backup.previous.chainrule"
         self.save_freq = save_freq

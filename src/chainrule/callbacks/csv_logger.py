@@ -6,11 +6,11 @@ import csv
 import io
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from chainrule.callbacks.base import Callback, Logs
 from chainrule.errors import ArgumentError, FileError
+from chainrule.paths import path_of
 
 
 class CSVLogger(Callback):
@@ -57,7 +57,7 @@ class CSVLogger(Callback):
     ) -> None:
         if not isinstance(separator, str) or len(separator) != 1:
             raise ArgumentError(f"separator is {separator!r}; expected one character")
-        self.filename = Path(filename)
+        self.filename = path_of("filename", filename)
         self.separator = separator
         self.append = append
         self._position = 0

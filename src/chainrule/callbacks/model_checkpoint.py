@@ -16,6 +16,7 @@ from chainrule.callbacks.monitor import Monitor
 from chainrule.errors import ArgumentError, FileError
 from chainrule.models import saving
 from chainrule.models.model import Model
+from chainrule.paths import path_of
 
 
 class ModelCheckpoint(Monitor):
@@ -83,7 +84,7 @@ class ModelCheckpoint(Monitor):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode)
-        self.filepath = os.fspath(filepath)
+        self.filepath = os.fspath(path_of("filepath", filepath))
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only

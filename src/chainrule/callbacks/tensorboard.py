@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from chainrule.callbacks.base import Callback, Logs
 from chainrule.callbacks.events import EventFile, histogram, scalar
 from chainrule.callbacks.every import Every
 from chainrule.errors import ArgumentError
+from chainrule.paths import path_of
 from chainrule.training.gradients import Gradients
 
 
@@ -65,7 +65,7 @@ class TensorBoard(Callback):
     ) -> None:
         if not isinstance(histogram_freq, int) or histogram_freq < 0:
             raise ArgumentError(f"histogram_freq is {histogram_freq!r}; expected 0 or more epochs")
-        self.log_dir = Path(log_dir)
+        self.log_dir = path_of("log_dir", log_dir)
         self.histogram_freq = histogram_freq
         self.update_freq = update_freq
         self._every = Every(1 if update_freq == "batch" else update_freq, "update_freq")

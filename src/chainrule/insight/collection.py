@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 from chainrule.errors import FileError
 from chainrule.insight import control
 from chainrule.insight.record import RunRecord, find_runs, is_alive
-from chainrule.insight.record_file import ABOUT, ARRAYS, EVENTS, FINAL, STATUS, path_of, plain
+from chainrule.insight.record_file import ABOUT, ARRAYS, EVENTS, FINAL, STATUS, plain
+from chainrule.paths import path_of
 
 T = TypeVar("T")
 
@@ -54,6 +55,8 @@ class Runs:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = path_of("folder", folder).resolve()
+        if self.folder.exists() and not self.folder.is_dir():
+            raise FileError(f"{os.fspath(folder)!r} is a file; expected a folder of runs")
         self._lock = threading.Lock()
         self._listed = -_LISTEN
         self._folders: dict[str, Path] = {}

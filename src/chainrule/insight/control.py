@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from chainrule.errors import ArgumentError, FileError, unknown_name
 from chainrule.graph import Variable
-from chainrule.insight.record_file import path_of
 from chainrule.optimizers.schedules import Scaled
+from chainrule.paths import path_of
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model

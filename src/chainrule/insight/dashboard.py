@@ -8,7 +8,7 @@ import secrets
 import socket
 from pathlib import Path
 
-from chainrule.errors import ArgumentError, missing_package
+from chainrule.errors import ArgumentError, missing_package, unknown_name
 from chainrule.insight.access import App, Door, is_loopback
 
 PORT = 8765
@@ -42,9 +42,13 @@ def serve(
     ------
     ArgumentError
         For a host that is none of this machine's, or a port that is taken.
+    FileError
+        For a file in the place of the folder.
     MissingDependencyError
         Where a package of the extra ``insight`` is missing.
     """
+    if not isinstance(host, str):
+        raise ArgumentError(f"host is {host!r}; expected a name or address")
     door = Door(host, None if is_loopback(host) else secrets.token_urlsafe(32))
     app = make_app(folder, door, language)
     with _listening(host, port) as listening:
@@ -77,6 +81,8 @@ def make_app(
     from chainrule.insight import server
     from chainrule.insight.collection import Runs
 
+    if language not in (None, "en", "zh"):
+        raise unknown_name("language", language, ("en", "zh"))
     return server.make_app(Runs(folder), door or Door(), language)
 
 
@@ -89,8 +95,8 @@ def _needed(package: str) -> None:
 
 def _listening(host: str, port: int | None) -> socket.socket:
     """Return a socket on the port, or on the first that is free."""
-    if port is not None and not 0 <= port < 65_536:
-        raise ArgumentError(f"port is {port}; expected a number from 0 to 65535")
+    if port is not None and not (isinstance(port, int) and 0 <= port < 65_536):
+        raise ArgumentError(f"port is {port!r}; expected a number from 0 to 65535")
     ports = range(PORT, PORT + _TRIED) if port is None else [port]
     for number in ports:
         try:

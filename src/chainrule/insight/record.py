@@ -17,6 +17,7 @@ from chainrule.dtypes import Array
 from chainrule.errors import FileError
 from chainrule.insight import record_file as form
 from chainrule.models import container
+from chainrule.paths import path_of
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class RunRecord:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = form.path_of("folder", folder)
+        self.folder = path_of("folder", folder)
         self.about: dict[str, Any] = {}
         self._marks: dict[str, tuple[int, ...] | None] = {}
         self._file = 0
@@ -377,7 +378,7 @@ def find_runs(folder: str | os.PathLike[str]) -> list[Path]:
     >>> find_runs(tempfile.mkdtemp())
     []
     """
-    root = form.path_of("folder", folder)
+    root = path_of("folder", folder)
     patterns = (form.ABOUT, f"*/{form.ABOUT}", f"*/*/{form.ABOUT}")
     found = [path for pattern in patterns for path in root.glob(pattern)]
     return [p.parent for p in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]

@@ -42,9 +42,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.dtypes import Array
-from chainrule.errors import ArgumentError, FileError
+from chainrule.errors import FileError
 from chainrule.models import container
 from chainrule.ops.survey import BINS
+from chainrule.paths import path_of
 
 ABOUT, EVENTS, STATUS = "run.json", "events.jsonl", "status.json"
 FINAL, ARRAYS = "final.json", "final.safetensors"
@@ -54,19 +55,6 @@ FIELDS = ("mean", "std", "norm", "min", "max", "zeros", "nonfinite", "saturated"
 STATISTIC = np.dtype([*((name, np.float64) for name in FIELDS), ("histogram", np.uint16, BINS)])
 OF_LAYERS, OF_WEIGHTS = ("activation", "error"), ("weight", "gradient", "update")
 PLAIN = ("ratio", "dead", "snr")
-
-
-def path_of(name: str, given: object) -> Path:
-    """Return an argument that must be the path of a file or folder.
-
-    Raises
-    ------
-    ArgumentError
-        For anything else.
-    """
-    if not isinstance(given, str | os.PathLike):
-        raise ArgumentError(f"{name} is {str(given)[:40]}; expected a path")
-    return Path(given)
 
 
 class RecordWriter:

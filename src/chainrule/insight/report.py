@@ -16,9 +16,10 @@ from chainrule.insight import report_parts as parts
 from chainrule.insight.chart_axes import Figure
 from chainrule.insight.costs import Times, layer_times
 from chainrule.insight.record import RunRecord
-from chainrule.insight.record_file import path_of, text_of
+from chainrule.insight.record_file import text_of
 from chainrule.insight.words import Words
 from chainrule.models import container, load_model
+from chainrule.paths import path_of
 
 _PAGES = Path(__file__).with_name("pages")
 # Nothing is fetched from anywhere, whatever the record says.
