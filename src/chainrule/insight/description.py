@@ -22,6 +22,7 @@ from chainrule.losses import Loss
 from chainrule.models.model import Model
 from chainrule.models.plotting import Words, svg
 from chainrule.models.summary import shown
+from chainrule.optimizers.options import without_defaults
 from chainrule.training.loop import Run
 from chainrule.training.trainer import Trainer
 
@@ -95,7 +96,7 @@ def _optimizer(trainer: Trainer) -> dict[str, Any]:
     config: dict[str, Any] = {}
     with contextlib.suppress(NotImplementedError, TypeError, AttributeError):
         config = trainer.optimizer.get_config() if trainer.optimizer is not None else {}
-    return {"class": type(trainer.optimizer).__name__, **config}
+    return {"class": type(trainer.optimizer).__name__, **without_defaults(config)}
 
 
 def _loss(trainer: Trainer) -> dict[str, Any]:
