@@ -106,3 +106,41 @@ def test_predictions_of_a_step_of_ones_own(batch_size):
     np.testing.assert_allclose(found["share"], e / e.sum(1, keepdims=True), rtol=1e-5)
     np.testing.assert_array_equal(found["most"], logits.argmax(1))
     np.testing.assert_array_equal(model.predict_on_batch(X)["most"], logits.argmax(1))
+
+
+def test_data_sets_by_number():
+    class Batches(cr.utils.PyDataset):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.ended = 0
+
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, i):
+            return X[16 * i : 16 * i + 16], Y[16 * i : 16 * i + 16]
+
+        def on_epoch_end(self):
+            self.ended += 1
+
+    data = Batches(workers=2, use_multiprocessing=False)
+    models = []
+    for given in ({"x": data}, {"x": X, "y": Y, "batch_size": 16}):
+        cr.utils.set_random_seed(1)
+        models.append(Plain())
+        models[-1].compile("adam", "sparse_categorical_crossentropy")
+        models[-1].fit(**given, epochs=2, shuffle=False, verbose=0)
+    assert data.ended == 2 and cr.utils.Sequence is cr.utils.PyDataset
+    for a, b in zip(*(m.get_weights() for m in models), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(NotImplementedError, match="must define __len__"):
+        models[0].fit(cr.utils.PyDataset(), verbose=0)
+
+
+@pytest.mark.parametrize("parts", [(1,), (1, 2), (1, None, 3), (1, 2, 3)])
+def test_batches_in_parts(parts):
+    x, y, weights = (*parts, None, None)[:3]
+    packed = cr.utils.pack_x_y_sample_weight(*parts)
+    assert cr.utils.unpack_x_y_sample_weight(packed) == (x, y, weights)
+    with pytest.raises(ValueError, match="not 4 parts"):
+        cr.utils.unpack_x_y_sample_weight((1, 2, 3, 4))

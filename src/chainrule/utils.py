@@ -14,44 +14,59 @@ if TYPE_CHECKING:
     from .data.audio import load_audio, save_audio
     from .data.audio_folders import audio_dataset_from_directory
     from .data.buckets import bucket_by_length
+    from .data.dataset import PyDataset, Sequence
     from .data.directories import image_dataset_from_directory
     from .data.image_files import array_to_img, img_to_array, load_img, save_img
     from .data.sequences import pad_sequences
     from .data.vectors import load_vectors
+    from .models.own_steps import pack_x_y_sample_weight, unpack_x_y_sample_weight
     from .models.plotting import plot_model
+    from .saving import custom_object_scope, register_keras_serializable
 
 __all__ = [
+    "PyDataset",
+    "Sequence",
     "array_to_img",
     "audio_dataset_from_directory",
     "bucket_by_length",
+    "custom_object_scope",
     "image_dataset_from_directory",
     "img_to_array",
     "load_audio",
     "load_img",
     "load_vectors",
     "normalize",
+    "pack_x_y_sample_weight",
     "pad_sequences",
     "plot_model",
+    "register_keras_serializable",
     "save_audio",
     "save_img",
     "set_random_seed",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]
 
 # What is loaded when it is asked for: models and data are not needed for the rest.
 _ELSEWHERE = {
+    "PyDataset": "data.dataset",
+    "Sequence": "data.dataset",
     "array_to_img": "data.image_files",
     "audio_dataset_from_directory": "data.audio_folders",
     "bucket_by_length": "data.buckets",
+    "custom_object_scope": "saving",
     "image_dataset_from_directory": "data.directories",
     "img_to_array": "data.image_files",
     "load_audio": "data.audio",
     "load_img": "data.image_files",
     "load_vectors": "data.vectors",
+    "pack_x_y_sample_weight": "models.own_steps",
     "pad_sequences": "data.sequences",
     "plot_model": "models.plotting",
+    "register_keras_serializable": "saving",
     "save_audio": "data.audio",
     "save_img": "data.image_files",
+    "unpack_x_y_sample_weight": "models.own_steps",
 }
 
 

@@ -67,7 +67,7 @@ class OwnSteps(Layer):
         """
         from chainrule.training.tape import GradientTape
 
-        x, y, weights = unpacked(data)
+        x, y, weights = unpack_x_y_sample_weight(data)
         with GradientTape() as tape:
             y_pred = self(x, training=True)
             loss = self.compute_loss(x, y, y_pred, weights, True)
@@ -99,7 +99,7 @@ class OwnSteps(Layer):
         >>> model.evaluate(np.zeros((4, 2)), 3 * np.ones((4, 1)), verbose=0, return_dict=True)
         {'off': 3.0}
         """
-        x, y, weights = unpacked(data)
+        x, y, weights = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
         loss = self.compute_loss(x, y, y_pred, weights, False)
         return self._told(loss, x, y, y_pred, weights)
@@ -254,13 +254,18 @@ class OwnSteps(Layer):
         return {"loss": mean, **self.compute_metrics(x, y, y_pred, weights)}
 
 
-def unpacked(data: Any) -> tuple[Any, Any, Any]:
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
     """Return x, y and the sample weights of what a step is given; ``None`` for what is not there.
+
+    Raises
+    ------
+    ArgumentError
+        For more than three parts.
 
     Examples
     --------
-    >>> from chainrule.models.own_steps import unpacked
-    >>> unpacked((1, 2))
+    >>> from chainrule.utils import unpack_x_y_sample_weight
+    >>> unpack_x_y_sample_weight((1, 2))
     (1, 2, None)
     """
     parts = data if isinstance(data, tuple) else (data,)
@@ -270,6 +275,20 @@ def unpacked(data: Any) -> tuple[Any, Any, Any]:
         )
     x, y, weights = (*parts, None, None)[:3]
     return x, y, weights
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """Return a batch as a step is given it: x, ``(x, y)`` or ``(x, y, sample_weight)``.
+
+    Examples
+    --------
+    >>> from chainrule.utils import pack_x_y_sample_weight
+    >>> pack_x_y_sample_weight(1), pack_x_y_sample_weight(1, 2), pack_x_y_sample_weight(1, 2, 3)
+    (1, (1, 2), (1, 2, 3))
+    """
+    if sample_weight is not None:
+        return x, y, sample_weight
+    return x if y is None else (x, y)
 
 
 def _total(losses: Losses, y: Any, y_pred: Any, weights: Any) -> Value:
