@@ -147,7 +147,7 @@ class Words:
         --------
         >>> from chainrule.insight.words import Words
         >>> from chainrule.training.said import said
-        >>> Words("zh").text(said("set the learning rate to about {rate:.1g}", rate=0.01))
+        >>> Words("zh").text(said("set the learning rate to about {rate:g}", rate=0.01))
         '把学习率设为约 0.01'
         """
         return text.by(SENTENCES[self.language]) if isinstance(text, Said) else text
