@@ -36,6 +36,8 @@ def _load(peer: Any, rule: str, size: str, variant: str, runs: int) -> Any:
     _held["current"] = current = peer.load(rules.by_title(rule), size, variant)
     for _ in range(runs):
         current.run()
+        if hasattr(current, "again"):
+            current.again()
     return {"weights": current.weights(), "steps": current.steps}
 
 

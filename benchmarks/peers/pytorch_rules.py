@@ -156,12 +156,17 @@ class Large:
     def __init__(self, rule: Rule, variant: str) -> None:
         weight, gradient = map(torch.from_numpy, large_weight())
         self.weight = torch.nn.Parameter(weight)
-        self.weight.grad = gradient
+        self.weight.grad, self.gradient = gradient.clone(), gradient
         self.optimizer = make(rule, variant, [self.weight])
 
     def run(self) -> None:
         """Do one update."""
         self.optimizer.step()
+
+    def again(self) -> None:
+        """Put the gradient back as it was: foreach adds Nesterov's momentum to it in place."""
+        assert self.weight.grad is not None
+        self.weight.grad.copy_(self.gradient)
 
     def weights(self) -> list[float]:
         """Return some of the weights."""
@@ -173,8 +178,7 @@ class LargeLBFGS(Large):
 
     def __init__(self, rule: Rule, variant: str) -> None:
         super().__init__(rule, variant)
-        assert self.weight.grad is not None
-        self.factor = 0.5 + self.weight.grad.abs()
+        self.factor = 0.5 + self.gradient.abs()
         self.optimizer = torch.optim.LBFGS([self.weight], lr=1e-2, max_iter=1, history_size=5)
 
     def run(self) -> None:
