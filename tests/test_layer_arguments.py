@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from chainrule import layers
+from chainrule import dtypes, layers
 from chainrule.errors import ArgumentError
 from chainrule.models import Sequential
 
@@ -61,3 +61,15 @@ def test_mistakes_inside_a_layer_show_as_they_are():
 
     with pytest.raises(TypeError, match="bas"):
         Own(3)
+
+
+@pytest.mark.parametrize("name", ["0loat32", "2i", "f4,f4", "(2,)f4", "", "complex64", "nothing"])
+def test_dtypes_that_are_none_are_refused_unread(name, monkeypatch):
+    monkeypatch.setattr("ast.literal_eval", lambda *_: pytest.fail("it was evaluated"))
+    with pytest.raises(TypeError, match="is not one of float32"):
+        dtypes.name_of(name)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "<f4", "float", "int8", np.float16, float, "single"])
+def test_dtypes_of_numpy(dtype):
+    assert dtypes.name_of(dtype) in ("float32", "float64", "int32")

@@ -43,8 +43,10 @@ def name_of(dtype: object) -> str:
     known = _NAMES.get(dtype) if isinstance(dtype, _NAMED) else None
     if known is not None:
         return known
+    # Lists of types, which NumPy evaluates, are none: "2i", "f4,f4".
+    listed = isinstance(dtype, str) and not dtype.lstrip("<>=|").isidentifier()
     try:
-        name = np.dtype(dtype).name  # type: ignore[call-overload]
+        name = str(dtype) if listed else np.dtype(dtype).name  # type: ignore[call-overload]
     except TypeError:
         name = str(dtype)
     name = _WIDENED.get(name, name)
