@@ -6,6 +6,7 @@ import pytest
 import chainrule as cr
 from chainrule import layers, ops
 from chainrule.errors import ArgumentError, DataError, FileError, ShapeError
+from own_models import Two
 
 X = np.arange(12, dtype="float32").reshape(2, 6) / 10
 
@@ -87,18 +88,6 @@ def test_a_weight_of_a_layer_inside_stays_that_layers():
     state = layers.LSTM(2, stateful=True)
     state(np.zeros((1, 3, 4)))
     assert len(state.weights) == 3 and len(state.carried()) == 2
-
-
-class Two(cr.Model):
-    """Takes two inputs."""
-
-    def __init__(self):
-        super().__init__()
-        self.a, self.b = layers.Dense(2), layers.Dense(2)
-
-    def call(self, inputs):
-        a, b = inputs.values() if isinstance(inputs, dict) else inputs
-        return self.a(a) + self.b(b)
 
 
 class Sum(layers.Layer):

@@ -7,6 +7,7 @@ import chainrule as cr
 from chainrule import layers, optimizers, saving
 from chainrule.callbacks import LearningRateScheduler, ModelCheckpoint
 from chainrule.errors import ArgumentError, FileError
+from own_models import Two
 
 X = np.arange(48, dtype="float32").reshape(8, 6) / 40
 Y = np.arange(8) % 3
@@ -22,18 +23,6 @@ class Net(cr.Model):
 
     def call(self, inputs, training=False):
         return self.out(self.drop(self.hidden(inputs), training=training))
-
-
-class Two(cr.Model):
-    """Takes two inputs."""
-
-    def __init__(self):
-        super().__init__()
-        self.a, self.b = layers.Dense(2), layers.Dense(2)
-
-    def call(self, inputs):
-        a, b = inputs.values() if isinstance(inputs, dict) else inputs
-        return self.a(a) + self.b(b)
 
 
 class Around(cr.Model):

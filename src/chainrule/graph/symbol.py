@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import GraphError
@@ -77,6 +77,11 @@ def filled(form: Any, parts: Iterator[Any]) -> Any:
     if isinstance(form, Mapping):
         return {key: filled(part, parts) for key, part in form.items()}
     return next(parts)
+
+
+def are_shapes(form: Any) -> bool:
+    """Return whether this is a list or dict of shapes, and not one."""
+    return isinstance(form, Mapping) or any(isinstance(part, Sequence) for part in form)
 
 
 def shapes_in(form: Any) -> list[Shape]:

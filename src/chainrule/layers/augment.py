@@ -192,7 +192,7 @@ class MixUp(_Mixer):
         **options: Any,
     ) -> None:
         super().__init__(seed=seed, data_format=data_format, **options)
-        if not (isinstance(alpha, int | float | np.number) and 0 <= alpha < float("inf")):
+        if not (isinstance(alpha, int | float) and 0 <= alpha < float("inf")):
             raise ArgumentError(f"alpha is {alpha!r}; expected a number of at least 0")
         self.alpha = float(alpha)
 

@@ -159,7 +159,7 @@ def plain(given: Any) -> Any:
     """Return a factor as plain data."""
     if isinstance(given, Sequence | np.ndarray):
         return [float(f) for f in given]
-    return given.item() if isinstance(given, np.generic) else given
+    return given
 
 
 def combined(coefficients: Value, matrices: Sequence[Sequence[float]]) -> Value:

@@ -284,8 +284,7 @@ class RandomGrayscale(_Augmentation):
         **options: Any,
     ) -> None:
         super().__init__(seed=seed, data_format=data_format, **options)
-        number = isinstance(factor, int | float | np.number) and not isinstance(factor, bool)
-        if not number or not 0 <= factor <= 1:
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 <= factor <= 1:
             raise ArgumentError(f"factor is {factor!r}; expected a number in [0, 1]")
         self.factor = float(factor)
 

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule import dtypes, ops
 from chainrule.errors import ArgumentError, unknown_name
 from chainrule.graph import Value, constant
-from chainrule.layers.augment_base import _Augmentation, combined, plain
+from chainrule.layers.augment_base import _Augmentation, combined
 from chainrule.ops.warp import FILL_MODES, INTERPOLATIONS, warp
 
 
@@ -32,10 +32,8 @@ class _Geometric(_Augmentation):
             raise unknown_name("interpolation", self.interpolation, INTERPOLATIONS)
         if self.fill_mode not in FILL_MODES:
             raise unknown_name("fill_mode", self.fill_mode, FILL_MODES)
-        number = isinstance(self.fill_value, int | float | np.number)
-        if not number or isinstance(self.fill_value, bool):
+        if isinstance(self.fill_value, bool) or not isinstance(self.fill_value, int | float):
             raise ArgumentError(f"fill_value is {self.fill_value!r}; expected a number")
-        self.fill_value = plain(self.fill_value)
 
     def size(self, x: Value) -> tuple[int, int]:
         """Return the height and width of what comes out."""
@@ -223,9 +221,9 @@ class RandomCrop(_Geometric):
     ) -> None:
         super().__init__(seed=seed, data_format=data_format, **options)
         for name, n in (("height", height), ("width", width)):
-            if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            if isinstance(n, bool) or not isinstance(n, int) or n < 1:
                 raise ArgumentError(f"{name} is {n!r}; expected a whole number of at least 1")
-        self.height, self.width = int(height), int(width)
+        self.height, self.width = height, width
 
     def size(self, x: Value) -> tuple[int, int]:
         """Return the height and width of what comes out."""

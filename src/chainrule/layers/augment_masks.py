@@ -122,8 +122,7 @@ class TimeMasking(_OfSequences):
         super().__init__(seed=seed, **options)
         self.time_mask_param = _count("time_mask_param", time_mask_param)
         self.num_masks, self.mask_value = _count("num_masks", num_masks), float(mask_value)
-        number = isinstance(p, int | float | np.number) and not isinstance(p, bool)
-        if not number or not 0 <= p <= 1:
+        if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p <= 1:
             raise ArgumentError(f"p is {p!r}; expected a share in [0, 1]")
         self.p = float(p)
 

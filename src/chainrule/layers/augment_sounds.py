@@ -190,7 +190,7 @@ class RandomNoise(_OfSequences):
 
     def __init__(self, snr: Any = (10.0, 40.0), seed: int | None = None, **options: Any) -> None:
         super().__init__(seed=seed, **options)
-        single = isinstance(snr, int | float | np.number) and not isinstance(snr, bool)
+        single = isinstance(snr, int | float) and not isinstance(snr, bool)
         self.range = (float(snr), float(snr)) if single else pair("snr", snr)
         if not np.isfinite(self.range).all():
             raise ArgumentError(f"snr is {snr!r}; expected decibels")

@@ -38,7 +38,7 @@ class _Conv(_Convolving):
         super().__init__(*form, activity_regularizer=activity_regularizer, **options)
         self.filters = at_least_one("filters", filters)
         self.groups = at_least_one("groups", groups)
-        if self.filters % self.groups:
+        if filters % groups:
             raise ArgumentError(f"{filters} filters do not form {groups} groups")
         self._rule("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
         self._rule("bias", bias_initializer, bias_regularizer, bias_constraint)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from chainrule import activations, constraints, initializers, ops, regularizers
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value, Variable, scope
@@ -20,9 +18,9 @@ __all__ = ["Many", "_Convolving", "at_least_one", "told"]
 
 def at_least_one(name: str, value: Any) -> int:
     """Return a checked count."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ArgumentError(f"{name} is {value!r}; expected an integer of at least 1")
-    return int(value)
+    return value
 
 
 def told(filters: int, kernel_size: Sequence[int]) -> str:

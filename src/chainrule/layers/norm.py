@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from chainrule import initializers, ops
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value, Variable, scope
@@ -34,13 +32,13 @@ from chainrule.ops.normalization import (
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _one_axis(axis: Any) -> int:
+def _one_axis(axis: int) -> int:
     if not _is_whole(axis):
         raise ArgumentError(f"axis is {axis!r}; expected a whole number")
-    return int(axis)
+    return axis
 
 
 class BatchNormalization(_Normalizing):
@@ -106,7 +104,7 @@ class BatchNormalization(_Normalizing):
         **options: Any,
     ) -> None:
         super().__init__(epsilon=epsilon, center=center, scale=scale, **options)
-        if not (isinstance(momentum, int | float | np.number) and 0 <= momentum <= 1):
+        if not (isinstance(momentum, int | float) and 0 <= momentum <= 1):
             raise ArgumentError(f"momentum is {momentum!r}; expected a number in [0, 1]")
         self.axis, self.momentum = _one_axis(axis), float(momentum)
         self.synchronized = bool(synchronized)
@@ -294,7 +292,7 @@ class GroupNormalization(_Normalizing):
         super().__init__(epsilon=epsilon, center=center, scale=scale, **options)
         if not _is_whole(groups) or groups < -1 or groups == 0:
             raise ArgumentError(f"groups is {groups!r}; expected -1 or an integer of at least 1")
-        self.groups, self.axis = int(groups), _one_axis(axis)
+        self.groups, self.axis = groups, _one_axis(axis)
 
     def detail(self) -> str:
         """Return the number of groups."""

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from chainrule import constraints, initializers, ops, regularizers
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph import Value, Variable
@@ -33,9 +31,9 @@ def checked_axis(axis: Any) -> Axis:
     """Return the axis, or the axes as a tuple."""
     many = isinstance(axis, list | tuple)
     for a in axis if many else (axis,):
-        if isinstance(a, bool) or not isinstance(a, int | np.integer):
+        if isinstance(a, bool) or not isinstance(a, int):
             raise ArgumentError(f"axis is {axis!r}; expected a whole number or several")
-    return tuple(map(int, axis)) if many else int(axis)
+    return tuple(axis) if many else int(axis)
 
 
 def plain_axis(axis: Axis) -> Any:
@@ -145,8 +143,7 @@ class _Normalizing(Layer):
 
 def above_zero(name: str, value: Any) -> float:
     """Return an argument that must be above 0."""
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ArgumentError(f"{name} is {value!r}; expected a number above 0")
     return float(value)
 

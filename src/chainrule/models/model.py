@@ -11,7 +11,7 @@ from typing import Any
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, MissingMethodError, NotBuiltError, unknown_name
 from chainrule.graph import Spec, Value, ordered, placeholder, scope
-from chainrule.graph.symbol import filled, leaves
+from chainrule.graph.symbol import are_shapes, filled, leaves
 from chainrule.layers import Layer
 from chainrule.layers.arguments import returned
 from chainrule.models import saving, summary
@@ -134,9 +134,7 @@ class Model(Fitting):
             Where the layers do not fit each other.
         """
         # A shape; or, for several inputs, a list or dict of shapes.
-        several = isinstance(input_shape, Mapping) or any(
-            isinstance(part, Sequence) for part in input_shape
-        )
+        several = are_shapes(input_shape)
         shape: Any = input_shape if several else (None, *input_shape[1:])
         probes = [self._probe(part) for part in (_each(shape) if several else [shape])]
         with scope.tracing(None, training=False, probe=True):

@@ -11,7 +11,7 @@ from chainrule.data.arrays import as_array
 from chainrule.data.batches import Batches, collect, collect_many, with_class_weight
 from chainrule.dtypes import Array
 from chainrule.errors import ArgumentError, DataError, NotBuiltError
-from chainrule.graph.symbol import filled
+from chainrule.graph.symbol import are_shapes, filled
 from chainrule.models.named import arranged, form_of, weights_of
 from chainrule.models.own_steps import OwnSteps
 from chainrule.training.outputs import Losses
@@ -147,8 +147,7 @@ class Prepared(OwnSteps):
 def _takes_one(model: Model) -> bool:
     """Return whether a model was built for a single input."""
     shape = model._input_shape
-    several = isinstance(shape, Mapping) or any(isinstance(part, Sequence) for part in shape or ())
-    return model.built and shape is not None and not several
+    return model.built and shape is not None and not are_shapes(shape)
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from chainrule.dtypes import is_float
@@ -71,11 +72,7 @@ def nanmax(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
     >>> ops.nanmax([1.0, float("nan"), 2.0]).item()
     2.0
     """
-    x = as_value(x)
-    if not is_float(x.dtype):
-        return reductions.max(x, axis, keepdims)
-    nothing = reductions.all(isnan(x), axis, keepdims)
-    return where(nothing, math.nan, reductions.max(_filled(x, -math.inf), axis, keepdims))
+    return _extreme(reductions.max, -math.inf, x, axis, keepdims)
 
 
 def nanmin(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
@@ -92,11 +89,18 @@ def nanmin(x: Like, axis: Axis = None, keepdims: bool = False) -> Value:
     >>> ops.nanmin([1.0, float("nan"), 2.0]).item()
     1.0
     """
+    return _extreme(reductions.min, math.inf, x, axis, keepdims)
+
+
+def _extreme(
+    reduce: Callable[..., Value], least: float, x: Like, axis: Axis, keepdims: bool
+) -> Value:
+    """Return what `reduce` makes of the elements, NaN taken as `least`; NaN of nothing else."""
     x = as_value(x)
+    found = reduce(_filled(x, least), axis, keepdims)
     if not is_float(x.dtype):
-        return reductions.min(x, axis, keepdims)
-    nothing = reductions.all(isnan(x), axis, keepdims)
-    return where(nothing, math.nan, reductions.min(_filled(x, math.inf), axis, keepdims))
+        return found
+    return where(reductions.all(isnan(x), axis, keepdims), math.nan, found)
 
 
 def _filled(x: Like, value: float) -> Value:
