@@ -148,8 +148,9 @@ def test_a_loss_that_does_not_fall_gets_no_suggestion():
     result = find_learning_rate(model, x, y, verbose=0)
     assert result.suggestion is None and "no learning rate" in str(result)
     assert "none" in repr(result)
-    noise = found(np.geomspace(1e-6, 1, 60), 1 + 0.1 * RANDOM.standard_normal(60), False)
-    assert noise.suggestion is None
+    chance = [1 + 0.1 * RANDOM.standard_normal(60) for _ in range(100)]
+    told = [found(np.geomspace(1e-6, 1, 60), losses, False).suggestion for losses in chance]
+    assert sum(rate is not None for rate in told) <= 2
 
 
 def test_a_diverging_run_ends_early_and_one_step_is_enough():

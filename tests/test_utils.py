@@ -13,13 +13,6 @@ from chainrule.errors import DataError
 from chainrule.utils import normalize, set_random_seed, to_categorical
 
 
-@pytest.fixture(autouse=True)
-def _keep_the_seed():
-    saved = (seeding._seed, seeding._base, seeding._counter, seeding._chosen)
-    yield
-    seeding._seed, seeding._base, seeding._counter, seeding._chosen = saved
-
-
 def drawn(count=100):
     return [seeding.next_seed() for _ in range(count)]
 
