@@ -172,21 +172,20 @@ def _surveys() -> list[Case]:
     for i, shape in enumerate(shapes):
         low, high = (-0.5, 0.75) if i % 2 else (-np.inf, np.inf)
         attributes = {"low": low, "high": high, "stride": 1 + 6 * i, "probes": i % 4}
-        attributes["group"] = (1, 4, 8)[i % 3]
         if shape[-1] > 255:
             attributes["stride"] = 13
         rows.append(Case("survey", normal(shape), attributes, smooth=False, tolerance=1e-4))
     for shape in ((40, 9), (6, 129)):
-        attributes = {"low": -1.0, "high": 1.0, "stride": 1, "probes": 1, "group": 3}
+        attributes = {"low": -1.0, "high": 1.0, "stride": 1, "probes": 1}
         rows.append(Case("survey", _with_losses(*shape), attributes, False, tolerance=1e-4))
     for shape in ((1,), (0,), (33, 5), (2, 3, 4), (1, 2600), (24, 130)):
-        attributes = {"stride": 13 if shape[-1] > 255 else 3, "probes": 2, "group": 8}
+        attributes = {"stride": 13 if shape[-1] > 255 else 3, "probes": 2}
         make = normal(shape, shape)
         rows.append(Case("survey_change", make, attributes, smooth=False, tolerance=1e-4))
     for shape in ((9,), (33, 5), (0, 3)):
         rows.append(Case("survey_keep", normal(shape), {"group": 8}, smooth=False))
     for i, (n, k) in enumerate(((0, 8), (1, 8), (9, 8), (700, 11))):
-        attributes = {"group": 1 + i, "every": 1 + i % 3}
+        attributes = {"size": k, "group": 1 + i, "every": 1 + i % 3}
         make = joined(normal((n, k)), lambda rng, _, n=n: [rng.integers(0, 256, (n, 32), np.uint8)])
         rows.append(Case("survey_total", make, attributes, smooth=False, tolerance=1e-4))
     return rows

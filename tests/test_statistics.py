@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -198,16 +198,17 @@ def test_groups_that_are_measured(shape: tuple[int, ...], group: int, every: int
     where = {"group": group, "every": every}
     kept = apply("survey_keep", before, **where)[0]
     rows = apply("survey_change", kept, after, stride=1, probes=0, **where)
-    (found,) = run(apply("survey_total", *rows, **where))
+    size = x[0].size
+    (found,) = run(apply("survey_total", *rows, size=size, **where))
     part = (y - x)[np.arange(len(x)) // group % every == 0].astype(np.float64)
     expected = [part.size, part.sum(), np.square(part).sum(), part.min(), part.max(), 0, 0, 0]
     np.testing.assert_allclose(found[0, :MEASURES], expected, rtol=1e-5)
     assert found[0, MEASURES:].sum() == part.size
     how = {"low": -0.5, "high": 0.75, "stride": 3, "probes": 2, **where}
-    measured = np.arange(len(x)) // group % every == 0
+    starts = np.arange(len(x)) % (group * every) == 0
     expected = run_body(registry()["survey"], [x], how)
     for a, b in zip(run(apply("survey", before, **how)), expected, strict=True):
-        np.testing.assert_allclose(a[measured], b[measured], rtol=1e-4)
+        np.testing.assert_allclose(a[starts], b[starts], rtol=1e-4)
 
 
 def test_histogram_counts_sizes() -> None:
@@ -337,6 +338,37 @@ def test_many_looks_are_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
     assert steps[0] == 0
     assert steps[-1] == 59
     assert (np.diff(steps) > 0).all()
+
+
+def test_looks_are_the_same_whenever_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainrule.training import looks, statistics
+
+    class Read(Callback):
+        def __init__(self, epochs: Sequence[int]) -> None:
+            self.epochs = epochs
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if epoch in self.epochs:
+                assert self.run is not None and self.run.statistics is not None
+                self.run.statistics.after(self.run.statistics.step - 3)
+                if epoch % 3 == 0:
+                    assert len(self.run.statistics.weight) > 0
+
+    monkeypatch.setattr(looks, "MOST_LOOKS", 64)
+    monkeypatch.setattr(statistics, "_STRETCH", 1 << 15)
+    found = []
+    for epochs in ((), range(60), (5, 6, 20)):
+        model, x, y = made("dense")
+        measured = LayerStatistics(every=1)
+        model.fit(x, y, batch_size=5, epochs=60, verbose=0, callbacks=[measured, Read(epochs)])
+        found.append(measured.data)
+    for other in found[1:]:
+        assert len(other) <= 64
+        _, here, there = np.intersect1d(found[0].steps, other.steps, return_indices=True)
+        assert len(here) > 30  # more are left out where somebody reads before the end
+        for name in ("epochs", "loss", "activation", "update", "ratio", "dead", "snr"):
+            mine, others = getattr(found[0], name)[here], getattr(other, name)[there]
+            np.testing.assert_array_equal(mine, others)
 
 
 class _Stop(Callback):

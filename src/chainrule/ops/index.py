@@ -12,7 +12,8 @@ from chainrule.errors import DataError, ShapeError
 from chainrule.graph import Spec, Value, primitive
 
 
-@primitive("*s:any, *i:int -> ?")
+# The cost is that of rows that lie anywhere in a table larger than the caches.
+@primitive("*s:any, *i:int -> ?", cost=8)
 def take(x: Array, index: Array) -> Any:
     """``y[i, ...] = x[index[i], ...]``: rows of x by number; a run stops at one that x lacks."""
     outside = (index < 0) | (index >= x.shape[0])

@@ -33,11 +33,11 @@ def survey(
     every: int = 1,
 ) -> Any:
     """The measures of each `group` of rows, `probes` elements of it, and how many of every
-    `stride`-th element of x in it have which size; in the group's first row, zeros in the others.
+    `stride`-th element of x in it have which size; all in the group's first row.
 
     Saturated are those of at most `low` and at least `high`. Of the groups only `every` so many are
-    measured; what stands in the rows of the others is not defined. Where a tile begins or ends
-    within a group, each part of it is a group.
+    measured. What stands in other rows is not defined. Where a tile begins or ends within a group,
+    each part of it is a group.
     """
     size = math.prod(x.shape[1:])
     rows = x.reshape(len(x), size)
@@ -124,19 +124,23 @@ def _sizes(sample: Array) -> Array:
     return np.minimum(np.bincount(bins, minlength=BINS), MOST).astype(np.uint8)
 
 
-@primitive("n k:float, n b:any -> ?", reduces=True)
-def survey_total(measures: Array, counts: Array, *, group: int = 1, every: int = 1) -> Any:
-    """The measures of a whole array from those of its rows, and its counts: one row, summed in
-    float64.
-
-    Rows in groups that are not measured (as `survey` takes them) are not looked at.
-    """
-    used = (measures[:, 0] != 0) | (measures[:, 7] != 0)
-    used &= np.arange(len(measures)) // group % every == 0
-    m = measures[used].astype(np.float64)
+@primitive("n k:float, n b:any -> ?", reduces=True, cost=0.1)
+def survey_total(
+    measures: Array, counts: Array, *, size: int, group: int = 1, every: int = 1
+) -> Any:
+    """The measures of a whole array, whose rows have `size` elements, from those that `survey` made
+    of its groups, and its counts: one row, summed in float64."""
+    starts = []
+    for first in range(0, len(measures) if size else 0, group * every):
+        row = first
+        while row < min(first + group, len(measures)):
+            starts.append(row)
+            n = float(measures[row, 0]) + float(measures[row, 7])
+            row += max(round(n / size), 1)  # a tile may have cut the group
+    m = measures[starts].astype(np.float64)
     low, high = (m[:, 3].min(), m[:, 4].max()) if len(m) else (np.inf, -np.inf)
     joined = [*m[:, :3].sum(axis=0), low, high, *m[:, 5:8].sum(axis=0)]
-    sizes = counts[used].sum(axis=0, dtype=np.int64)
+    sizes = counts[starts].sum(axis=0, dtype=np.int64)
     return np.array([[*joined, *sizes]], measures.dtype)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.dtypes import Array
 from chainrule.ops.survey import BINS, MEASURES
+
+if TYPE_CHECKING:
+    from chainrule.training.survey import StepSurvey
 
 NUMBERS = ("mean", "std", "norm", "min", "max", "zeros", "nonfinite", "saturated")
 SUMMARY = np.dtype([*((name, np.float64) for name in NUMBERS), ("histogram", np.uint16, BINS)])
@@ -49,31 +53,57 @@ def joined(x: Array, count: int, join: Any) -> Array:
     return x if not rest else np.asarray(join(x[:-rest], x[rest:]))
 
 
-def too_many(parts: Sequence[Tables]) -> bool:
-    """Return whether it is time to unite tables, which thins them."""
-    return bool(parts) and sum(len(part["steps"]) for part in parts) > 2 * _most(parts[0])
+@dataclass(frozen=True)
+class Part:
+    """Looks that follow each other. With a `survey` the measures are still `rows`, as steps made
+    them, which `summarized` makes tables of: many are left out before anyone asks for them."""
+
+    tables: Tables
+    survey: StepSurvey | None = None
+
+    def __len__(self) -> int:
+        return len(self.tables["steps"])
 
 
-def united(parts: Sequence[Tables]) -> Tables:
-    """Return tables as one, without every other look of the older half while they are too many."""
-    most = _most(parts[0])
-    lengths = [len(part["steps"]) for part in parts]
-    kept = np.arange(sum(lengths))
+def most_looks(layers: int, weights: int) -> int:
+    """Return how many looks at so many layers and weights are kept."""
+    per_look = SUMMARY.itemsize * (2 * layers + 3 * weights) + 8 * (3 + layers + weights)
+    return max(64, min(MOST_LOOKS, _MOST_BYTES // per_look))
+
+
+def thinned(parts: Sequence[Part], most: int, whole: Callable[[Part], Part]) -> list[Part]:
+    """Return the parts without every other look of the older half while they are more than `most`.
+
+    The newer ones, of which nothing is left out, are not copied. `whole` makes the tables of a
+    part.
+    """
+    lengths = [len(part) for part in parts]
+    kept = _kept(sum(lengths), most)
+    if len(kept) == sum(lengths):
+        return [*parts]
+    ends = np.searchsorted(kept, np.cumsum(lengths))
+    rows = [k - first for k, first in zip(np.split(kept, ends[:-1]), _starts(lengths), strict=True)]
+    older = max(i + 1 for i, k in enumerate(rows) if len(k) < lengths[i])
+    alike = all(part.survey is parts[0].survey for part in parts[:older])
+    old = parts[:older] if alike else [whole(part) for part in parts[:older]]
+    left = [{n: a[k] for n, a in part.tables.items()} for part, k in zip(old, rows, strict=False)]
+    return [Part(in_one(left), old[0].survey), *parts[older:]]
+
+
+def in_one(parts: Sequence[Tables]) -> Tables:
+    """Return tables one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _kept(count: int, most: int) -> Array:
+    """Return the numbers of the looks that are left."""
+    kept = np.arange(count)
     while len(kept) > most:
         older = len(kept) // 2
         kept = np.concatenate([kept[:older:2], kept[older:]])
-    ends = np.searchsorted(kept, np.cumsum(lengths))
-    rows = [k - first for k, first in zip(np.split(kept, ends[:-1]), _starts(lengths), strict=True)]
-    return {
-        name: np.concatenate([part[name][k] for part, k in zip(parts, rows, strict=True)])
-        for name in parts[0]
-    }
-
-
-def _most(tables: Tables) -> int:
-    """Return how many looks like these are kept."""
-    per_look = sum(array[:1].nbytes for array in tables.values())
-    return max(64, min(MOST_LOOKS, _MOST_BYTES // max(per_look, 1)))
+    return kept
 
 
 def _starts(lengths: Sequence[int]) -> Array:

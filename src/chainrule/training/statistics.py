@@ -16,14 +16,16 @@ from chainrule.training.looks import (
     NUMBERS,
     SUMMARY,
     TABLES,
+    Part,
     Tables,
     as_bytes,
     from_bytes,
+    in_one,
     joined,
+    most_looks,
     squared,
     summarized,
-    too_many,
-    united,
+    thinned,
 )
 from chainrule.training.step import WatchedStep
 from chainrule.training.survey import WIDTH, LayerInfo, StepSurvey, WeightInfo
@@ -87,7 +89,7 @@ class Statistics:
         self._rows = np.zeros((0, 0))  # what steps write to; the first `_used` are `_pending`
         self._used = 0
         self._pending: list[tuple[StepSurvey, Array, int, int]] = []
-        self._held: list[Tables] = []  # one after the other
+        self._held: list[Part] = []  # one after the other
         self._tails: dict[str, list[Array]] = {"alive": [], "probes": []}
 
     # While the run goes on.
@@ -205,8 +207,10 @@ class Statistics:
     def _whole(self) -> Tables:
         """Return the tables of all looks."""
         self._settle()
-        self._unite()
-        return self._held[0] if self._held else {}
+        self._held = thinned(self._held, self._most, self._made)
+        if self._held:
+            self._held = [Part(in_one([self._made(part).tables for part in self._held]))]
+        return self._held[0].tables if self._held else {}
 
     def after(self, step: int) -> Tables:
         """Return what the attributes hold of the looks after a step, at the cost of these alone.
@@ -214,17 +218,19 @@ class Statistics:
         The attributes put the tables of all looks together first, which takes time as they grow.
         """
         self._settle()
-        parts = [part for part in self._held if part["steps"][-1] > step]
-        if not parts:
+        held = self._held
+        old = next((i for i, part in enumerate(held) if part.tables["steps"][-1] > step), len(held))
+        held[old:] = [self._made(part) for part in held[old:]]
+        if old == len(held):
             return {}
-        tables = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        tables = in_one([part.tables for part in held[old:]])
         first = np.searchsorted(tables["steps"], step, "right")
         tables = {name: array[first:] for name, array in tables.items()}
         return tables | {"ratio": _ratio(tables["update"], tables["weight"])}
 
-    def _unite(self) -> None:
-        if len(self._held) > 1:
-            self._held = [united(self._held)]
+    @property
+    def _most(self) -> int:
+        return most_looks(len(self.layers), len(self.weights))
 
     # State, for a run that is resumed.
 
@@ -246,7 +252,7 @@ class Statistics:
         self._pending, self._used = [], 0
         self.step, self._interval = int(state["step"]), int(state["interval"])
         held = {name: from_bytes(name, array) for name, array in state["held"].items()}
-        self._held = [held] if held else []
+        self._held = [Part(held)] if held else []
         self._tails = {n: [np.asarray(a) for a in arrays] for n, arrays in state["tails"].items()}
         self.layers = tuple(
             LayerInfo(**{**one, "shape": tuple(one["shape"])}) for one in state["layers"]
@@ -265,29 +271,33 @@ class Statistics:
             looks = [(_written(rows), first, epoch) for _, rows, first, epoch in group]
             looks = [look for look in looks if len(look[0])]  # none: the step ended with an error
             if looks:
-                self._held.append(self._tables(survey, looks))
-        if too_many(self._held):
-            self._unite()
+                self._held.append(self._part(survey, looks))
+        if sum(map(len, self._held)) > 2 * self._most:
+            self._held = thinned(self._held, self._most, self._made)
 
-    def _tables(self, survey: StepSurvey, looks: Sequence[tuple[Array, int, int]]) -> Tables:
-        """Return the tables of steps that were measured alike."""
+    def _part(self, survey: StepSurvey, looks: Sequence[tuple[Array, int, int]]) -> Part:
+        """Return what is kept of steps that were measured alike."""
         rows = looks[0][0] if len(looks) == 1 else np.concatenate([rows for rows, _, _ in looks])
         lengths = [len(rows) for rows, _, _ in looks]
-        return {
+        tables = {
             "steps": np.concatenate([np.arange(first, first + len(r)) for r, first, _ in looks]),
             "epochs": np.repeat([epoch for _, _, epoch in looks], lengths),
             "loss": _column(rows, survey.extras.get(("loss", 0))),
-            **self._summaries(survey, rows),
+            "rows": rows[:, : WIDTH * len(survey.blocks)].copy(),
             "dead": self._dead(survey, rows),
             "snr": self._snr(survey, rows),
         }
+        return Part(tables, survey)
 
-    def _summaries(self, survey: StepSurvey, rows: Array) -> Tables:
-        """Return the tables of measures."""
-        blocks = rows[:, : WIDTH * len(survey.blocks)].reshape(len(rows), -1, WIDTH)
+    def _made(self, part: Part) -> Part:
+        """Return a part with the tables of its measures."""
+        survey, others = part.survey, {**part.tables}
+        if survey is None:
+            return part
+        rows = others.pop("rows")
         slopes = [name in ("error", "gradient") for name, _ in survey.blocks]
         scales = np.where(slopes, survey.scale, 1.0)
-        found = summarized(blocks, np.array(survey.sizes), scales)
+        found = summarized(rows.reshape(len(rows), -1, WIDTH), np.array(survey.sizes), scales)
         tables: Tables = {}
         for name in TABLES:
             count = len(self.layers) if name in ("activation", "error") else len(self.weights)
@@ -299,7 +309,7 @@ class Statistics:
             for field in NUMBERS:
                 table[field] = np.nan
             table[:, [survey.blocks[k][1] for k in here]] = found[:, here]
-        return tables
+        return Part(others | tables)
 
     def _with_tail(self, name: str, i: int, now: Array, count: int, filling: Any) -> Array:
         """Return the rows behind the `count` before them, which are filled up where there were

@@ -162,7 +162,8 @@ class StepSurvey:
         if len(x) == 1:
             attributes["low"], attributes["high"] = ends
         measures, counts = apply("survey" if len(x) == 1 else "survey_change", xs, attributes)
-        total = _one("survey_total", measures, counts, **look.where)
+        size = math.prod(xs[0].shape[1:])
+        total = _one("survey_total", measures, counts, size=size, **look.where)
         self._measured.append((key, x[0].size, total))
         if probes:
             self._more.append((("probes", key[1]), _flat(look.picked(xs[0], measures))))
