@@ -1,6 +1,6 @@
 // Convolutions joined with the pooling behind them, sample by sample: what lies in between stays in
 // scratch. The pooling is the kernel of its own operation, called for one sample.
-#include "conv_sample.h"
+#include "conv_pairs.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
@@ -8,7 +8,8 @@ namespace {
 struct Joined {
   std::shared_ptr<Conv> conv;
   Call pool;
-  int64_t between;  // elements of a sample between the two
+  int64_t between;     // elements of a sample between the two
+  bool pairs = false;  // window by window, see conv_pairs.h
 };
 
 const Joined& joined_of(const Call& call) noexcept {
@@ -67,6 +68,11 @@ T* behind(const Tile& tile, int64_t bytes) noexcept {
 
 // Scratch: what lies between, then that of the convolution.
 struct ConvPool {
+  static bool by_pairs(const Call& call, const Joined& joined) {
+    const auto activation = static_cast<Activation>(call.integers[0]);
+    return fits_pairs(*joined.conv, form_of(joined.pool)) && call.output(1).dtype == DType::u8 &&
+           (activation == Activation::linear || activation == Activation::relu);
+  }
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
     const Joined& joined = joined_of(call);
@@ -80,8 +86,14 @@ struct ConvPool {
     T* y = output<T>(call, tile, 0);
     std::byte* place = output<std::byte>(call, tile, 1);
     for (int64_t n = tile.begin; n < tile.end; ++n) {
-      fill_activated<T>(c, x, w, argument<T>(tile, 2), activation, z, scratch);
-      run_pool(joined.pool, tile.status, z, y, place);
+      if (joined.pairs) {
+        fill_pairs<T>(c, form_of(joined.pool), x, w, argument<T>(tile, 2),
+                      activation == Activation::relu, y, reinterpret_cast<uint8_t*>(place),
+                      scratch);
+      } else {
+        fill_activated<T>(c, x, w, argument<T>(tile, 2), activation, z, scratch);
+        run_pool(joined.pool, tile.status, z, y, place);
+      }
       x += c.source_size;
       y += call.output().row_size;
       place += call.output(1).row_size * place_bytes;
@@ -90,6 +102,7 @@ struct ConvPool {
 };
 
 struct UnpooledTranspose {
+  static bool by_pairs(const Call&, const Joined&) { return false; }
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
     const Joined& joined = joined_of(call);
@@ -111,9 +124,18 @@ struct UnpooledTranspose {
 
 // requires: all arguments whole.
 struct UnpooledGradients {
+  static bool by_pairs(const Call& call, const Joined& joined) {
+    return call.operand[2].dtype == DType::u8 &&
+           fits_picking(*joined.conv, form_of(joined.pool), call.operand[0].dtype);
+  }
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
     const Joined& joined = joined_of(call);
+#if defined(__AVX512F__)
+    if constexpr (std::is_same_v<T, float>) {
+      if (joined.pairs) return run_by_pairs(call, tile, joined);
+    }
+#endif
     T* slopes = behind<T>(tile, 0);
     const auto slopes_of = [&](int64_t n) {
       const int64_t place = n * call.operand[2].row_size * size_of(call.operand[2].dtype);
@@ -124,12 +146,34 @@ struct UnpooledGradients {
     sum_parts<T>(call, tile, *joined.conv, slopes_of,
                  behind<T>(tile, aligned_bytes(joined.between, call.operand[0].dtype)));
   }
+
+#if defined(__AVX512F__)
+  static void run_by_pairs(const Call& call, const Tile& tile, const Joined& joined) noexcept {
+    const Conv& c = *joined.conv;
+    const Form pool = form_of(joined.pool);
+    const float* x = argument<float>(tile, 0);
+    const float* g = argument<float>(tile, 1);
+    const auto* place = argument<uint8_t>(tile, 2);
+    float* w = output<float>(call, tile);
+    for (int64_t part = tile.begin; part < tile.end; ++part, w += call.output().row_size) {
+      const Samples some = samples_of(call, part);
+      if (some.begin == some.end) clear_elements(w, call.output().row_size);
+      for (int64_t n = some.begin; n < some.end; ++n) {
+        const int64_t pooled = n * call.operand[1].row_size;
+        add_pair_slopes(c, pool, x + n * c.source_size, g + pooled, place + pooled,
+                        n == some.begin ? Start::zero : Start::sum, w, behind<float>(tile, 0));
+      }
+    }
+  }
+#endif
 };
 
 template <typename Loop>
 Kernel finished(Call& call, std::shared_ptr<Joined> joined) {
   const DType dtype = call.operand[0].dtype;
   consider_winograd(*joined->conv, dtype);
+  joined->pairs = Loop::by_pairs(call, *joined);
+  if (joined->pairs) joined->between = 0;
   call.scratch_bytes =
       aligned_bytes(joined->between, dtype) + joined->conv->scratch() * size_of(dtype);
   call.kept = std::move(joined);

@@ -292,15 +292,20 @@ inline void sum_slopes(const Conv& c, const T* x, Samples some, SlopesOf slopes_
   finish_slopes(c, s.w, scratch);
 }
 
+// The samples that a row of the output is of; the first argument holds all.
+inline Samples samples_of(const Call& call, int64_t part) noexcept {
+  const int64_t samples = call.operand[0].shape[0], parts = call.output().shape[0];
+  const int64_t each = (samples + parts - 1) / parts, begin = std::min(part * each, samples);
+  return {begin, std::min(begin + each, samples)};
+}
+
 // requires: x, the first argument, whole; a row of the output is what a part of the samples gives.
 template <typename T, typename SlopesOf>
 inline void sum_parts(const Call& call, const Tile& tile, const Conv& c, SlopesOf slopes_of,
                       T* scratch) noexcept {
-  const int64_t samples = call.operand[0].shape[0], parts = call.output().shape[0];
   T* w = output<T>(call, tile);
   for (int64_t part = tile.begin; part < tile.end; ++part, w += call.output().row_size) {
-    const int64_t each = (samples + parts - 1) / parts, begin = std::min(part * each, samples);
-    sum_slopes<T>(c, argument<T>(tile, 0), {begin, std::min(begin + each, samples)}, slopes_of,
+    sum_slopes<T>(c, argument<T>(tile, 0), samples_of(call, part), slopes_of,
                   {0, call.output().shape[1], w}, scratch);
   }
 }

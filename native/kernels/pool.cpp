@@ -6,46 +6,12 @@
 namespace chainrule::CHAINRULE_ISA {
 namespace {
 
-// The greatest so far and the number of its place; the first stays where two are equal or NaN.
-template <typename T>
-struct Greatest {
-  Vec<T> value;
-  Numbers<T> number;
-
-  void meet(Vec<T> x, Numbers<T> its) noexcept {
-#if defined(__AVX512F__)
-    // Masks that are joined as vectors would leave the mask registers and come back.
-    if constexpr (sizeof(T) == 4) {
-      const auto a = (__m512)value, b = (__m512)x;
-      const __mmask16 known = _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q);
-      const __mmask16 greater = _mm512_mask_cmp_ps_mask(known, b, a, _CMP_NLE_UQ);
-      value = (Vec<T>)_mm512_mask_mov_ps(a, greater, b);
-      number = (Numbers<T>)_mm512_mask_mov_epi32((__m512i)number, greater, (__m512i)its);
-    } else {
-      const auto a = (__m512d)value, b = (__m512d)x;
-      const __mmask8 known = _mm512_cmp_pd_mask(a, a, _CMP_ORD_Q);
-      const __mmask8 greater = _mm512_mask_cmp_pd_mask(known, b, a, _CMP_NLE_UQ);
-      value = (Vec<T>)_mm512_mask_mov_pd(a, greater, b);
-      number = (Numbers<T>)_mm512_mask_mov_epi64((__m512i)number, greater, (__m512i)its);
-    }
-#else
-    const auto greater = ~(x <= value) & (value == value);
-    value = select<T>(greater, x, value);
-    number = greater ? its : number;
-#endif
-  }
-};
-
-// As a tournament, which need not wait for itself as a chain does.
 template <typename T>
 void max_of_pairs(const Form& f, int64_t samples, const T* x, T* y, uint8_t* place) noexcept {
   each_pair<T>(f, samples, x, [=](auto at, int64_t i, Sides<T> upper, Sides<T> lower) {
-    Greatest<T> first{upper.left, splat_number<T>(0)}, second{lower.left, splat_number<T>(2)};
-    first.meet(upper.right, splat_number<T>(1));
-    second.meet(lower.right, splat_number<T>(3));
-    first.meet(second.value, second.number);
-    at.store(y + i, first.value);
-    store_numbers(at, place + i, first.number);
+    const Greatest<T> best = greatest_of_four<T>(upper.left, upper.right, lower.left, lower.right);
+    at.store(y + i, best.value);
+    store_numbers(at, place + i, best.number);
   });
 }
 

@@ -127,6 +127,46 @@ inline Numbers<T> splat_number(int64_t number) noexcept {
   return static_cast<IntOf<T>>(number) - Numbers<T>{};
 }
 
+// The greatest so far and the number of its place; the first stays where two are equal or NaN.
+template <typename T>
+struct Greatest {
+  Vec<T> value;
+  Numbers<T> number;
+
+  void meet(Vec<T> x, Numbers<T> its) noexcept {
+#if defined(__AVX512F__)
+    // Masks that are joined as vectors would leave the mask registers and come back.
+    if constexpr (sizeof(T) == 4) {
+      const auto a = (__m512)value, b = (__m512)x;
+      const __mmask16 known = _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q);
+      const __mmask16 greater = _mm512_mask_cmp_ps_mask(known, b, a, _CMP_NLE_UQ);
+      value = (Vec<T>)_mm512_mask_mov_ps(a, greater, b);
+      number = (Numbers<T>)_mm512_mask_mov_epi32((__m512i)number, greater, (__m512i)its);
+    } else {
+      const auto a = (__m512d)value, b = (__m512d)x;
+      const __mmask8 known = _mm512_cmp_pd_mask(a, a, _CMP_ORD_Q);
+      const __mmask8 greater = _mm512_mask_cmp_pd_mask(known, b, a, _CMP_NLE_UQ);
+      value = (Vec<T>)_mm512_mask_mov_pd(a, greater, b);
+      number = (Numbers<T>)_mm512_mask_mov_epi64((__m512i)number, greater, (__m512i)its);
+    }
+#else
+    const auto greater = ~(x <= value) & (value == value);
+    value = select<T>(greater, x, value);
+    number = greater ? its : number;
+#endif
+  }
+};
+
+// Of the places 0 to 3, as a tournament, which need not wait for itself as a chain does.
+template <typename T>
+inline Greatest<T> greatest_of_four(Vec<T> a, Vec<T> b, Vec<T> c, Vec<T> d) noexcept {
+  Greatest<T> first{a, splat_number<T>(0)}, second{c, splat_number<T>(2)};
+  first.meet(b, splat_number<T>(1));
+  second.meet(d, splat_number<T>(3));
+  first.meet(second.value, second.number);
+  return first;
+}
+
 // body(at, i) for the vectors of `count` elements; where `spill`, the last one may be whole: what
 // it writes too much is written again later, what it reads too much is there.
 template <typename T, typename Body>

@@ -160,13 +160,14 @@ void check_survey(const KernelTable& table, Array& x, Bounds bounds, How how) {
 template <typename T>
 void check_parts(const KernelTable& table) {
   constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+  constexpr T infinity = std::numeric_limits<T>::infinity();
   std::vector<T> measured(size_t{7} * measures, nan);
   const auto part = [&](size_t row, std::vector<T> numbers) {
     std::copy(numbers.begin(), numbers.end(), measured.begin() + static_cast<int64_t>(row) * 8);
   };
   part(0, {10, 1, 2, -3, 4, 5, 6, 0});
   part(2, {3, 1, 2, -5, 3, 5, 6, 2});
-  part(3, {0, 0, 0, HUGE_VAL, -HUGE_VAL, 0, 0, 5});
+  part(3, {0, 0, 0, infinity, -infinity, 0, 0, 5});
   part(4, {15, 1, 2, -1, 7, 5, 6, 0});
   Array rows({7, measures}, measured), counts({7, bins}, std::vector<uint8_t>(7 * bins, 1));
   Array total(dtype_of<T>(), {1, measures + bins}, 0);

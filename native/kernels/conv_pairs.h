@@ -1,0 +1,245 @@
+// Convolutions joined with a pooling of 2 x 2 places side by side, window by window: what lies
+// between the two stays in registers. An element of the convolution is the same chain of
+// multiply-adds as elsewhere.
+#pragma once
+
+#include "conv_sample.h"
+#include "pool_pairs.h"
+
+namespace chainrule::CHAINRULE_ISA {
+
+// Whether a sample of the convolution is one strip, which is multiplied in one go, and pairs of its
+// places are pooled. requires: `space` of the pooling are the axes of the convolution's target.
+inline bool fits_pairs(const Conv& c, const Form& pool) {
+  return is_pairs(pool) && !c.winograd.used && c.groups == 1 && c.strips == 1 &&
+         c.classes.size() == 1 && c.classes.front().runs.size() == 1 && c.columns == pool.c;
+}
+
+// Windows at once: as many rows of sums as a block has.
+inline constexpr int kPairWindows = kBlockRows / 4;
+
+template <typename T>
+struct PooledPairs {
+  const T* x;
+  const int32_t* row;  // of each place of the convolution
+  const int32_t* step;
+  int64_t depth;
+  const T* w;
+  int64_t columns;
+  const T* bias;
+  bool relu;
+  int64_t line;  // places from one row of the convolution to the next
+  T* y;
+  uint8_t* place;
+};
+
+// Windows whose first places are `at`, in a row of the output from `to` on.
+template <typename T, int windows, int vectors, bool part>
+[[gnu::noinline]] void pool_block(const PooledPairs<T>& s, const int64_t* at, int64_t to, int64_t j,
+                                  int64_t tail) noexcept {
+  constexpr int rows = 4 * windows;
+  const T* a[rows];
+  Vec<T> sum[rows][vectors];
+  Vec<T> bias[vectors];
+  load_row<T, vectors, part>(bias, s.bias + j, tail);
+  CHAINRULE_UNROLL
+  for (int r = 0; r < rows; ++r) {
+    a[r] = s.x + s.row[at[r / 4] + (r & 1) + ((r & 2) != 0 ? s.line : 0)];
+    CHAINRULE_UNROLL
+    for (int v = 0; v < vectors; ++v) sum[r][v] = bias[v];
+  }
+  const int32_t* const step = s.step;
+  const int64_t depth = s.depth, b_row = s.columns;
+  const T* b = s.w + j;
+  for (int64_t p = 0; p < depth; ++p, b += b_row) {
+    const int64_t from = step[p];
+    Vec<T> column[vectors];
+    load_row<T, vectors, part>(column, b, tail);
+    CHAINRULE_UNROLL
+    for (int r = 0; r < rows; ++r) {
+      const Vec<T> x = splat(a[r][from]);
+      CHAINRULE_UNROLL
+      for (int v = 0; v < vectors; ++v) sum[r][v] = fma(x, column[v], sum[r][v]);
+    }
+  }
+  if (s.relu) {
+    CHAINRULE_UNROLL
+    for (int r = 0; r < rows; ++r) {
+      CHAINRULE_UNROLL
+      for (int v = 0; v < vectors; ++v) {  // NaN stays
+        sum[r][v] = select<T>(sum[r][v] <= 0, Vec<T>{}, sum[r][v]);
+      }
+    }
+  }
+  CHAINRULE_UNROLL
+  for (int w = 0; w < windows; ++w) {
+    CHAINRULE_UNROLL
+    for (int v = 0; v < vectors; ++v) {
+      const Greatest<T> best = greatest_of_four<T>(sum[4 * w][v], sum[4 * w + 1][v],
+                                                   sum[4 * w + 2][v], sum[4 * w + 3][v]);
+      const int64_t element = (to + w) * s.columns + j + v * kLanes<T>;
+      if (part && v == vectors - 1) {
+        PartVector<T>{tail}.store(s.y + element, best.value);
+        store_numbers(PartVector<T>{tail}, s.place + element, best.number);
+      } else {
+        store(s.y + element, best.value);
+        store_numbers<T>(s.place + element, best.number);
+      }
+    }
+  }
+}
+
+template <typename T, int windows>
+inline auto pool_block_for(int64_t vectors, bool part) noexcept {
+  using Run = void (*)(const PooledPairs<T>&, const int64_t*, int64_t, int64_t, int64_t) noexcept;
+  constexpr auto table = []<int... v>(std::integer_sequence<int, v...>) {
+    struct Table {
+      Run of[2 * kBlockVectors];
+    };
+    return Table{{pool_block<T, windows, v / 2 + 1, v % 2 == 1>...}};
+  }(std::make_integer_sequence<int, 2 * kBlockVectors>{});
+  return table.of[2 * (vectors - 1) + (part ? 1 : 0)];
+}
+
+// The pooled sample. requires: fits_pairs(c, pool); w and scratch as `fill_sample` wants them.
+template <typename T>
+inline void fill_pairs(const Conv& c, const Form& pool, const T* x, const T* w, const T* bias,
+                       bool relu, T* y, uint8_t* place, T* scratch) noexcept {
+  const Places& places = c.classes.front();
+  const Run& run = places.runs.front();
+  const PooledPairs<T> s{strip_source(c, x, 0, scratch),
+                         places.row.data(),
+                         places.step.data() + run.begin,
+                         run.depth,
+                         w + run.row * c.columns,
+                         c.columns,
+                         bias,
+                         relu,
+                         pool.size[2],
+                         y,
+                         place};
+  const int64_t lines = pool.size[0] * pool.out[1];
+  for (int64_t j = 0; j < c.columns;) {
+    const int64_t left = c.columns - j;
+    const int64_t vectors = next_vectors(pieces(left, kLanes<T>), kBlockVectors);
+    const int64_t width = vectors * kLanes<T>, tail = left - (width - kLanes<T>);
+    const auto several = pool_block_for<T, kPairWindows>(vectors, width > left);
+    const auto one = pool_block_for<T, 1>(vectors, width > left);
+    int64_t at[kPairWindows], known = 0, to = 0;
+    for (int64_t line = 0; line < lines; ++line) {
+      const int64_t plane = line / pool.out[1], first = 2 * (line % pool.out[1]);
+      const int64_t begin = (plane * pool.size[1] + first) * pool.size[2];
+      for (int64_t k = 0; k < pool.out[2]; ++k) {
+        at[known++] = begin + 2 * k;
+        if (known < kPairWindows) continue;
+        several(s, at, to, j, tail);
+        to += known;
+        known = 0;
+      }
+    }
+    for (int64_t i = 0; i < known; ++i) one(s, at + i, to + i, j, tail);
+    j += width;
+  }
+}
+
+// Where only one of four places has a slope, and the source of a window, of one channel, is as many
+// elements as a register has: the elements that the slopes meet are picked there, lane by lane.
+inline bool fits_picking(const Conv& c, const Form& pool, DType dtype) {
+#if defined(__AVX512F__)
+  bool plain = fits_pairs(c, pool) && dtype == DType::f32 && c.channels == 1 &&
+               c.axis[0].target == 1 && c.axis[1].kernel <= 3 && c.axis[2].kernel == 3;
+  for (const Axis& axis : c.axis) plain = plain && axis.scale == 1;
+  const std::vector<int32_t>& step = c.classes.front().step;
+  for (size_t tap = 0; plain && tap < step.size(); ++tap) {
+    plain =
+        step[tap] == static_cast<int64_t>(tap / 3) * c.extent[2] + static_cast<int64_t>(tap % 3);
+  }
+  return plain;
+#else
+  static_cast<void>(c), static_cast<void>(pool), static_cast<void>(dtype);
+  return false;
+#endif
+}
+
+#if defined(__AVX512F__)
+// The slopes of one window, and the place of the source that each of them meets at the first tap.
+struct Picked {
+  Vec<float> slope;
+  Vec<int32_t> from;
+};
+template <typename At>
+inline Picked picked(At at, const float* g, const uint8_t* place) noexcept {
+  const Vec<int32_t> number = load_numbers(at, place);
+  return {at.load(g), number + (number & 2)};  // 0, 1, 4, 5: of four rows of four
+}
+
+// Adds to the sums of `vectors` vectors of columns what one sample gives.
+template <int taps, int vectors, typename At>
+inline void add_picked(const Conv& c, const Form& pool, At at, const float* x, const float* g,
+                       const uint8_t* place, Start start, float* w) noexcept {
+  Vec<float> sum[taps][vectors];
+  CHAINRULE_UNROLL
+  for (int t = 0; t < taps; ++t) {
+    CHAINRULE_UNROLL
+    for (int v = 0; v < vectors; ++v) {
+      const float* from = w + t * c.columns + v * kLanes<float>;
+      sum[t][v] = start == Start::zero ? Vec<float>{} : at.load(from);
+    }
+  }
+  const int64_t row = c.extent[2];
+  for (int64_t i = 0; i < pool.out[1]; ++i) {
+    for (int64_t k = 0; k < pool.out[2]; ++k, g += c.columns, place += c.columns) {
+      const float* from = x + 2 * i * row + 2 * k;
+      __m512 patch = _mm512_zextps128_ps512(_mm_loadu_ps(from));
+      patch = _mm512_maskz_insertf32x4(0xffff, patch, _mm_loadu_ps(from + row), 1);
+      if constexpr (taps > 3)
+        patch = _mm512_maskz_insertf32x4(0xffff, patch, _mm_loadu_ps(from + 2 * row), 2);
+      if constexpr (taps > 6)
+        patch = _mm512_maskz_insertf32x4(0xffff, patch, _mm_loadu_ps(from + 3 * row), 3);
+      CHAINRULE_UNROLL
+      for (int v = 0; v < vectors; ++v) {
+        const Picked p = picked(at, g + v * kLanes<float>, place + v * kLanes<float>);
+        CHAINRULE_UNROLL
+        for (int t = 0; t < taps; ++t) {
+          const Vec<int32_t> which = p.from + (t / 3 * 4 + t % 3);
+          const auto met = (Vec<float>)_mm512_maskz_permutexvar_ps(0xffff, (__m512i)which, patch);
+          sum[t][v] = fma(p.slope, met, sum[t][v]);
+        }
+      }
+    }
+  }
+  CHAINRULE_UNROLL
+  for (int t = 0; t < taps; ++t) {
+    CHAINRULE_UNROLL
+    for (int v = 0; v < vectors; ++v) at.store(w + t * c.columns + v * kLanes<float>, sum[t][v]);
+  }
+}
+
+template <int taps>
+inline void add_picked_columns(const Conv& c, const Form& pool, const float* x, const float* g,
+                               const uint8_t* place, Start start, float* w) noexcept {
+  constexpr int64_t two = 2 * kLanes<float>;
+  int64_t j = 0;
+  for (; j + two <= c.columns; j += two) {
+    add_picked<taps, 2>(c, pool, WholeVector<float>{}, x, g + j, place + j, start, w + j);
+  }
+  for (; j < c.columns; j += kLanes<float>) {
+    at_some<float>(c.columns - j, [&](auto at) {
+      add_picked<taps, 1>(c, pool, at, x, g + j, place + j, start, w + j);
+    });
+  }
+}
+
+// What one sample adds to the slopes of the kernel. requires: fits_picking(c, pool).
+inline void add_pair_slopes(const Conv& c, const Form& pool, const float* x, const float* g,
+                            const uint8_t* place, Start start, float* w, float* scratch) noexcept {
+  const float* source = strip_source(c, x, 0, scratch);
+  switch (c.axis[1].kernel) {
+    case 1: return add_picked_columns<3>(c, pool, source, g, place, start, w);
+    case 2: return add_picked_columns<6>(c, pool, source, g, place, start, w);
+    default: return add_picked_columns<9>(c, pool, source, g, place, start, w);
+  }
+}
+#endif
+
+}  // namespace chainrule::CHAINRULE_ISA
