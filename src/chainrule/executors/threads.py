@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 import numpy as np
 
@@ -26,10 +27,13 @@ def set_num_threads(n: int) -> None:
 
 
 def num_threads() -> int:
-    """Return the most threads a run may use: what was set, else ``CHAINRULE_NUM_THREADS``, else the
-    processors this process may run on."""
-    if _threads is not None:
-        return _threads
+    """Return the most threads a run may use: what was set, else ``CHAINRULE_NUM_THREADS`` as it was
+    when first asked for, else the processors this process may run on."""
+    return _by_default() if _threads is None else _threads
+
+
+@cache
+def _by_default() -> int:
     given = os.environ.get("CHAINRULE_NUM_THREADS", "")
     if given.isdigit() and int(given) > 0:
         return int(given)
