@@ -1,8 +1,9 @@
 // Measures of arrays while they are in the cache: of each row, then of the whole.
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
-#include <limits>
+#include <type_traits>
 
 #include "widen.h"
 
@@ -127,18 +128,29 @@ Measured<T> measured(Source x, int64_t n, T from, T to) noexcept {
   return bad == 0 ? m : measured_one_by_one<T>(x, n, from, to);
 }
 
-// The size of x; kBins and more where it has none, being 0 or not finite. In whole numbers, which
-// make no branch of it: which elements are 0 is not foreseen.
+template <typename T>
+constexpr int kExponents = sizeof(T) == 8 ? 2048 : 256;
+
+// The bin of each exponent; kBins for that of what is not finite.
+template <typename T>
+constexpr auto kBinOf = [] {
+  std::array<uint8_t, kExponents<T>> bins{};
+  for (int e = 0; e < kExponents<T>; ++e) {
+    bins[static_cast<size_t>(e)] =
+        static_cast<uint8_t>(std::clamp((e - kExponents<T> / 2 + 37) >> 1, 0, int{kBins} - 1));
+  }
+  bins.back() = kBins;
+  return bins;
+}();
+
+// The size of x; kBins and more where it has none, being 0 or not finite. Without a branch: which
+// elements are 0 is not foreseen.
 template <typename T>
 size_t bin_of(T x) noexcept {
-  using Int = IntOf<T>;
-  constexpr Int most = sizeof(T) == 8 ? 0x7ff : 0xff;
+  using Bits = std::make_unsigned_t<IntOf<T>>;
   constexpr int fraction = sizeof(T) == 8 ? 52 : 23;
-  const Int size = std::bit_cast<Int>(x) & std::numeric_limits<Int>::max();
-  const Int exponent = size >> fraction;
-  const Int bin = (exponent - (most >> 1) + 36) >> 1;
-  const Int none = static_cast<Int>(size == 0) | static_cast<Int>(exponent == most);
-  return static_cast<size_t>(std::clamp<Int>(bin, 0, kBins - 1) + kBins * none);
+  const Bits size = static_cast<Bits>(std::bit_cast<Bits>(x) << 1);
+  return kBinOf<T>[size >> (fraction + 1)] + static_cast<size_t>(size == 0) * kBins;
 }
 
 // In four tables in turn, since most elements are in a few bins: an increment waits for the last
