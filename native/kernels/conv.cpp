@@ -39,10 +39,11 @@ struct KernelGradient {
   static void run(const Call& call, const Tile& tile) noexcept {
     const Conv& c = conv_of(call);
     const int64_t rows = call.integers[0];  // of the kernel's matrix for a row of w
-    sum_slopes<T>(c, argument<T>(tile, 0), {0, call.operand[0].shape[0]},
-                  Given<T>{argument<T>(tile, 1), c.target_size},
-                  {tile.begin * rows, (tile.end - tile.begin) * rows, output<T>(call, tile)},
-                  reinterpret_cast<T*>(tile.scratch));
+    T* scratch = reinterpret_cast<T*>(tile.scratch);
+    const Given<T> slopes_of{argument<T>(tile, 1), c.target_size};
+    sum_slopes<T>(
+        c, {0, call.operand[0].shape[0]}, adding<T>(c, argument<T>(tile, 0), slopes_of, scratch),
+        {tile.begin * rows, (tile.end - tile.begin) * rows, output<T>(call, tile)}, scratch);
   }
 };
 
@@ -51,8 +52,9 @@ struct PartialGradients {
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
     const Conv& c = conv_of(call);
-    sum_parts<T>(call, tile, c, Given<T>{argument<T>(tile, 1), c.target_size},
-                 reinterpret_cast<T*>(tile.scratch));
+    T* scratch = reinterpret_cast<T*>(tile.scratch);
+    const Given<T> slopes_of{argument<T>(tile, 1), c.target_size};
+    sum_parts<T>(call, tile, c, adding<T>(c, argument<T>(tile, 0), slopes_of, scratch), scratch);
   }
 };
 

@@ -48,29 +48,8 @@ template <typename T, int windows, int vectors, bool part>
     CHAINRULE_UNROLL
     for (int v = 0; v < vectors; ++v) sum[r][v] = bias[v];
   }
-  const int32_t* const step = s.step;
-  const int64_t depth = s.depth, b_row = s.columns;
-  const T* b = s.w + j;
-  for (int64_t p = 0; p < depth; ++p, b += b_row) {
-    const int64_t from = step[p];
-    Vec<T> column[vectors];
-    load_row<T, vectors, part>(column, b, tail);
-    CHAINRULE_UNROLL
-    for (int r = 0; r < rows; ++r) {
-      const Vec<T> x = splat(a[r][from]);
-      CHAINRULE_UNROLL
-      for (int v = 0; v < vectors; ++v) sum[r][v] = fma(x, column[v], sum[r][v]);
-    }
-  }
-  if (s.relu) {
-    CHAINRULE_UNROLL
-    for (int r = 0; r < rows; ++r) {
-      CHAINRULE_UNROLL
-      for (int v = 0; v < vectors; ++v) {  // NaN stays
-        sum[r][v] = select<T>(sum[r][v] <= 0, Vec<T>{}, sum[r][v]);
-      }
-    }
-  }
+  add_gathered<T, rows, vectors, part>(sum, a, s.step, s.depth, s.w + j, s.columns, tail);
+  if (s.relu) relu_sums<T>(sum);
   CHAINRULE_UNROLL
   for (int w = 0; w < windows; ++w) {
     CHAINRULE_UNROLL
@@ -90,16 +69,12 @@ template <typename T, int windows, int vectors, bool part>
 }
 
 template <typename T, int windows>
-inline auto pool_block_for(int64_t vectors, bool part) noexcept {
-  using Run = void (*)(const PooledPairs<T>&, const int64_t*, int64_t, int64_t, int64_t) noexcept;
-  constexpr auto table = []<int... v>(std::integer_sequence<int, v...>) {
-    struct Table {
-      Run of[2 * kBlockVectors];
-    };
-    return Table{{pool_block<T, windows, v / 2 + 1, v % 2 == 1>...}};
-  }(std::make_integer_sequence<int, 2 * kBlockVectors>{});
-  return table.of[2 * (vectors - 1) + (part ? 1 : 0)];
-}
+struct PoolBlock {
+  template <int vectors, bool part>
+  struct Of {
+    static constexpr auto run = pool_block<T, windows, vectors, part>;
+  };
+};
 
 // The pooled sample. requires: fits_pairs(c, pool); w and scratch as `fill_sample` wants them.
 template <typename T>
@@ -123,8 +98,10 @@ inline void fill_pairs(const Conv& c, const Form& pool, const T* x, const T* w, 
     const int64_t left = c.columns - j;
     const int64_t vectors = next_vectors(pieces(left, kLanes<T>), kBlockVectors);
     const int64_t width = vectors * kLanes<T>, tail = left - (width - kLanes<T>);
-    const auto several = pool_block_for<T, kPairWindows>(vectors, width > left);
-    const auto one = pool_block_for<T, 1>(vectors, width > left);
+    const bool part = width > left;
+    const auto several =
+        block_for<kBlockVectors, PoolBlock<T, kPairWindows>::template Of>(vectors, part);
+    const auto one = block_for<kBlockVectors, PoolBlock<T, 1>::template Of>(vectors, part);
     int64_t at[kPairWindows], known = 0, to = 0;
     for (int64_t line = 0; line < lines; ++line) {
       const int64_t plane = line / pool.out[1], first = 2 * (line % pool.out[1]);

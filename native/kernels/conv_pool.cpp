@@ -143,8 +143,9 @@ struct UnpooledGradients {
                argument<std::byte>(tile, 2) + place, slopes);
       return slopes;
     };
-    sum_parts<T>(call, tile, *joined.conv, slopes_of,
-                 behind<T>(tile, aligned_bytes(joined.between, call.operand[0].dtype)));
+    T* scratch = behind<T>(tile, aligned_bytes(joined.between, call.operand[0].dtype));
+    const auto add = adding<T>(*joined.conv, argument<T>(tile, 0), slopes_of, scratch);
+    sum_parts<T>(call, tile, *joined.conv, add, scratch);
   }
 
 #if defined(__AVX512F__)
@@ -154,16 +155,13 @@ struct UnpooledGradients {
     const float* x = argument<float>(tile, 0);
     const float* g = argument<float>(tile, 1);
     const auto* place = argument<uint8_t>(tile, 2);
-    float* w = output<float>(call, tile);
-    for (int64_t part = tile.begin; part < tile.end; ++part, w += call.output().row_size) {
-      const Samples some = samples_of(call, part);
-      if (some.begin == some.end) clear_elements(w, call.output().row_size);
-      for (int64_t n = some.begin; n < some.end; ++n) {
-        const int64_t pooled = n * call.operand[1].row_size;
-        add_pair_slopes(c, pool, x + n * c.source_size, g + pooled, place + pooled,
-                        n == some.begin ? Start::zero : Start::sum, w, behind<float>(tile, 0));
-      }
-    }
+    auto* scratch = behind<float>(tile, 0);
+    const auto add = [&](int64_t n, const Slopes<float>& s, Start start) {
+      const int64_t pooled = n * call.operand[1].row_size;
+      add_pair_slopes(c, pool, x + n * c.source_size, g + pooled, place + pooled, start, s.w,
+                      scratch);
+    };
+    sum_parts<float>(call, tile, c, add, scratch);
   }
 #endif
 };

@@ -279,34 +279,36 @@ struct Samples {
   int64_t begin, end;
 };
 
-// The slopes of the kernel from some samples. slopes_of(n), asked for one sample after the other,
-// gives the slopes of y.
+// add(n, slopes, start) of what a sample gives, whose slopes of y are slopes_of(n), asked for one
+// sample after the other.
 template <typename T, typename SlopesOf>
-inline void sum_slopes(const Conv& c, const T* x, Samples some, SlopesOf slopes_of,
-                       const Slopes<T>& s, T* scratch) noexcept {
+inline auto adding(const Conv& c, const T* x, SlopesOf slopes_of, T* scratch) noexcept {
+  return [=, &c](int64_t n, const Slopes<T>& s, Start start) {
+    add_slopes<T>(c, x + n * c.source_size, slopes_of(n), s, start, scratch);
+  };
+}
+
+// The slopes of the kernel from some samples.
+template <typename T, typename Add>
+inline void sum_slopes(const Conv& c, Samples some, Add add, const Slopes<T>& s,
+                       const T* scratch) noexcept {
   if (some.begin >= some.end || c.strips == 0) return clear_elements(s.w, s.count * c.columns);
   for (int64_t n = some.begin; n < some.end; ++n) {
-    const Start start = n == some.begin ? Start::zero : Start::sum;
-    add_slopes<T>(c, x + n * c.source_size, slopes_of(n), s, start, scratch);
+    add(n, s, n == some.begin ? Start::zero : Start::sum);
   }
   finish_slopes(c, s.w, scratch);
 }
 
-// The samples that a row of the output is of; the first argument holds all.
-inline Samples samples_of(const Call& call, int64_t part) noexcept {
-  const int64_t samples = call.operand[0].shape[0], parts = call.output().shape[0];
-  const int64_t each = (samples + parts - 1) / parts, begin = std::min(part * each, samples);
-  return {begin, std::min(begin + each, samples)};
-}
-
 // requires: x, the first argument, whole; a row of the output is what a part of the samples gives.
-template <typename T, typename SlopesOf>
-inline void sum_parts(const Call& call, const Tile& tile, const Conv& c, SlopesOf slopes_of,
-                      T* scratch) noexcept {
+template <typename T, typename Add>
+inline void sum_parts(const Call& call, const Tile& tile, const Conv& c, Add add,
+                      const T* scratch) noexcept {
+  const int64_t samples = call.operand[0].shape[0], parts = call.output().shape[0];
   T* w = output<T>(call, tile);
   for (int64_t part = tile.begin; part < tile.end; ++part, w += call.output().row_size) {
-    sum_slopes<T>(c, argument<T>(tile, 0), samples_of(call, part), slopes_of,
-                  {0, call.output().shape[1], w}, scratch);
+    const int64_t each = (samples + parts - 1) / parts, begin = std::min(part * each, samples);
+    sum_slopes<T>(c, {begin, std::min(begin + each, samples)}, add, {0, call.output().shape[1], w},
+                  scratch);
   }
 }
 

@@ -48,7 +48,8 @@ inline void multiply_rows(const Block<T>& s, const T* a, T* y, int64_t left, int
                           bool part) noexcept {
   const int64_t groups = left / rows;
   if (groups > 0) {
-    multiply_block_for<T, rows>(vectors, part)(s, a, y, groups);
+    block_for<vectors_of(rows), MultiplyBlock<T, rows>::template Of>(vectors, part)(s, a, y,
+                                                                                    groups);
     left -= groups * rows;
     a += groups * rows * s.a_row;
     y += groups * rows * s.y_row;

@@ -19,8 +19,6 @@ inline void start_row(Vec<T> (&sum)[vectors], const Gathered<T>& s, int64_t j, c
 template <typename T, int rows, int vectors, bool part>
 [[gnu::noinline]] void gather_block(const Gathered<T>& s, int64_t first, int64_t groups, int64_t j,
                                     int64_t tail) noexcept {
-  const int32_t* const step = s.step;
-  const int64_t depth = s.depth, b_row = s.b_row;
   for (; groups > 0; --groups, first += rows) {
     const T* a[rows];
     Vec<T> sum[rows][vectors];
@@ -29,48 +27,31 @@ template <typename T, int rows, int vectors, bool part>
       a[r] = s.x + s.row[first + r];
       start_row<T, vectors, part>(sum[r], s, j, s.y + s.to[first + r] + j, tail);
     }
-    const T* b = s.b + j;
-    for (int64_t p = 0; p < depth; ++p, b += b_row) {
-      const int64_t at = step[p];
-      Vec<T> column[vectors];
-      load_row<T, vectors, part>(column, b, tail);
-      CHAINRULE_UNROLL
-      for (int r = 0; r < rows; ++r) {
-        const Vec<T> x = splat(a[r][at]);
-        CHAINRULE_UNROLL
-        for (int v = 0; v < vectors; ++v) sum[r][v] = fma(x, column[v], sum[r][v]);
-      }
-    }
+    add_gathered<T, rows, vectors, part>(sum, a, s.step, s.depth, s.b + j, s.b_row, tail);
+    if (s.relu) relu_sums<T>(sum);
     CHAINRULE_UNROLL
     for (int r = 0; r < rows; ++r) {
-      if (s.relu) {
-        CHAINRULE_UNROLL
-        for (int v = 0; v < vectors; ++v) {  // NaN stays
-          sum[r][v] = select<T>(sum[r][v] <= 0, Vec<T>{}, sum[r][v]);
-        }
-      }
       store_row<T, vectors, part>(sum[r], s.y + s.to[first + r] + j, tail);
     }
   }
 }
 
 template <typename T, int rows>
-inline auto gather_block_for(int64_t vectors, bool part) noexcept {
-  using Run = void (*)(const Gathered<T>&, int64_t, int64_t, int64_t, int64_t) noexcept;
-  constexpr auto table = []<int... v>(std::integer_sequence<int, v...>) {
-    struct Table {
-      Run of[2 * kBlockVectors];
-    };
-    return Table{{gather_block<T, rows, v / 2 + 1, v % 2 == 1>...}};
-  }(std::make_integer_sequence<int, 2 * kBlockVectors>{});
-  return table.of[2 * (vectors - 1) + (part ? 1 : 0)];
-}
+struct GatherBlock {
+  template <int vectors, bool part>
+  struct Of {
+    static constexpr auto run = gather_block<T, rows, vectors, part>;
+  };
+};
 
 template <typename T, int rows = kBlockRows>
 inline void gather_rows(const Gathered<T>& s, int64_t first, int64_t j, int64_t vectors,
                         int64_t tail, bool part) noexcept {
   const int64_t groups = (s.rows - first) / rows;
-  if (groups > 0) gather_block_for<T, rows>(vectors, part)(s, first, groups, j, tail);
+  if (groups > 0) {
+    block_for<kBlockVectors, GatherBlock<T, rows>::template Of>(vectors, part)(s, first, groups, j,
+                                                                               tail);
+  }
   first += groups * rows;
   if constexpr (rows > 1) {
     if (first < s.rows) gather_rows<T, rows / 2>(s, first, j, vectors, tail, part);

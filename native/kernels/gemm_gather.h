@@ -26,6 +26,24 @@ struct Gathered {
   bool relu;
 };
 
+// sum[r, v] += sum_p a[r][step[p]] * b[p * b_row + v]
+template <typename T, int rows, int vectors, bool part>
+inline void add_gathered(Vec<T> (&sum)[rows][vectors], const T* const (&a)[rows],
+                         const int32_t* step, int64_t depth, const T* b, int64_t b_row,
+                         int64_t tail) noexcept {
+  for (int64_t p = 0; p < depth; ++p, b += b_row) {
+    const int64_t at = step[p];
+    Vec<T> column[vectors];
+    load_row<T, vectors, part>(column, b, tail);
+    CHAINRULE_UNROLL
+    for (int r = 0; r < rows; ++r) {
+      const Vec<T> x = splat(a[r][at]);
+      CHAINRULE_UNROLL
+      for (int v = 0; v < vectors; ++v) sum[r][v] = fma(x, column[v], sum[r][v]);
+    }
+  }
+}
+
 // In gemm_gather.cpp, once for all kernels: each of these is many loops.
 template <typename T>
 void multiply_gathered(const Gathered<T>& s) noexcept;

@@ -111,6 +111,17 @@ inline void add_products(Vec<T> (&sum)[rows][vectors], const Block<T>& s, const 
   }
 }
 
+template <typename T, int rows, int vectors>
+inline void relu_sums(Vec<T> (&sum)[rows][vectors]) noexcept {
+  CHAINRULE_UNROLL
+  for (int r = 0; r < rows; ++r) {
+    CHAINRULE_UNROLL
+    for (int v = 0; v < vectors; ++v) {  // NaN stays
+      sum[r][v] = select<T>(sum[r][v] <= 0, Vec<T>{}, sum[r][v]);
+    }
+  }
+}
+
 // `groups` blocks of `rows` rows, one below the other.
 template <typename T, int rows, int vectors, bool part>
 [[gnu::noinline]] void multiply_block(const Block<T>& s, const T* a, T* y,
@@ -124,15 +135,7 @@ template <typename T, int rows, int vectors, bool part>
     } else {
       add_products<T, rows, vectors, part>(sum, s, a);
     }
-    if (s.relu) {
-      CHAINRULE_UNROLL
-      for (int r = 0; r < rows; ++r) {
-        CHAINRULE_UNROLL
-        for (int v = 0; v < vectors; ++v) {  // NaN stays
-          sum[r][v] = select<T>(sum[r][v] <= 0, Vec<T>{}, sum[r][v]);
-        }
-      }
-    }
+    if (s.relu) relu_sums<T>(sum);
     CHAINRULE_UNROLL
     for (int r = 0; r < rows; ++r) store_row<T, vectors, part>(sum[r], y + r * y_row, s.tail);
     a += rows * s.a_row;
@@ -140,21 +143,25 @@ template <typename T, int rows, int vectors, bool part>
   }
 }
 
-template <typename T>
-using MultiplyBlock = void (*)(const Block<T>&, const T*, T*, int64_t) noexcept;
-
-// The function for `rows` rows and the columns of `vectors` vectors, the last of them partial or
-// not.
-template <typename T, int rows>
-inline MultiplyBlock<T> multiply_block_for(int64_t vectors, bool part) noexcept {
-  constexpr int most = vectors_of(rows);
+// The function for the columns of 1 <= vectors <= most vectors, the last of them partial or not:
+// one of those that Made<vectors, part>::run are.
+template <int most, template <int, bool> typename Made>
+inline auto block_for(int64_t vectors, bool part) noexcept {
   constexpr auto table = []<int... v>(std::integer_sequence<int, v...>) {
     struct Table {
-      MultiplyBlock<T> of[2 * most];
+      std::remove_const_t<decltype(Made<1, false>::run)> of[2 * most];
     };
-    return Table{{multiply_block<T, rows, v / 2 + 1, v % 2 == 1>...}};
+    return Table{{Made<v / 2 + 1, v % 2 == 1>::run...}};
   }(std::make_integer_sequence<int, 2 * most>{});
   return table.of[2 * (vectors - 1) + (part ? 1 : 0)];
 }
+
+template <typename T, int rows>
+struct MultiplyBlock {
+  template <int vectors, bool part>
+  struct Of {
+    static constexpr auto run = multiply_block<T, rows, vectors, part>;
+  };
+};
 
 }  // namespace chainrule::CHAINRULE_ISA
