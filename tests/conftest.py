@@ -18,8 +18,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def _drawing():
+    """The modules of tests that draw numbers; all are imported before the first test."""
+    tests = [m for name, m in [*sys.modules.items()] if name.startswith("test_")]
+    return [module for module in tests if hasattr(module, "RANDOM")]
+
+
 @pytest.fixture(autouse=True)
-def _same_draws(request):
+def _same_draws(request, _drawing):
     """A test draws the same numbers each time, whatever ran before it in this process."""
     seed = zlib.crc32(request.node.nodeid.encode())
     seeding._begin(seeding._DEFAULT, chosen=False)
@@ -27,6 +34,5 @@ def _same_draws(request):
     np.random.seed(seed)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
-    for name, module in list(sys.modules.items()):
-        if name.startswith("test_") and hasattr(module, "RANDOM"):
-            module.RANDOM = np.random.default_rng(seed)
+    for module in _drawing:
+        module.RANDOM = np.random.default_rng(seed)

@@ -72,8 +72,7 @@ def test_same_as_keras(case, weighted):
         weight = RANDOM.uniform(0, 2, N).astype("float32") if weighted else None
         mine.update_state(held(t), held(p), None if weight is None else held(weight))
         theirs.update_state(t, p, weight)
-    # R2Score takes from 1 what is about 1, in float32 there.
-    np.testing.assert_allclose(mine.result(), np.asarray(theirs.result()), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(mine.result(), np.asarray(theirs.result()), rtol=1e-5)
 
 
 def test_mean_is_that_of_keras():

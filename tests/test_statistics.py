@@ -185,7 +185,8 @@ def test_tables_are_whole(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "group", "every"), [((200, 33), 8, 3), ((50,), 16, 2), ((7, 9), 2, 8)]
+    ("shape", "group", "every"),
+    [((200, 33), 8, 3), ((50,), 16, 2), ((7, 9), 2, 8), ((40, 9), 3, 1), ((70, 31), 8, 1)],
 )
 def test_groups_that_are_measured(shape: tuple[int, ...], group: int, every: int) -> None:
     def apply(name: str, *values: Value, **attributes: Any) -> tuple[Value, ...]:
@@ -206,9 +207,12 @@ def test_groups_that_are_measured(shape: tuple[int, ...], group: int, every: int
     assert found[0, MEASURES:].sum() == part.size
     how = {"low": -0.5, "high": 0.75, "stride": 3, "probes": 2, **where}
     starts = np.arange(len(x)) % (group * every) == 0
-    expected = run_body(registry()["survey"], [x], how)
-    for a, b in zip(run(apply("survey", before, **how)), expected, strict=True):
-        np.testing.assert_allclose(a[starts], b[starts], rtol=1e-4)
+    odd = np.where(rng.random(shape) < 0.1, rng.choice([0.0, np.nan, np.inf], shape), x)
+    for given in (x, odd.astype("float32")):
+        expected = run_body(registry()["survey"], [given], how)
+        found = run(apply("survey", Variable(given, dtype="float32").leaf, **how))
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a[starts], b[starts], rtol=1e-4, atol=1e-5)
 
 
 def test_histogram_counts_sizes() -> None:
