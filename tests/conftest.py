@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 import pytest
 
-from chainrule import seeding
+from chainrule import executors, seeding
 
 # A shell starts what runs in its background with Ctrl-C ignored, and all that this starts inherits
 # that; tests of Ctrl-C would then wait for ever.
@@ -36,3 +36,11 @@ def _same_draws(request, _drawing):
         sys.modules["torch"].manual_seed(seed)
     for module in _drawing:
         module.RANDOM = np.random.default_rng(seed)
+
+
+@pytest.fixture(autouse=True)
+def _same_threads():
+    """A test runs on as many threads as it would alone; the memory of a step depends on it."""
+    before = executors.num_threads()
+    yield
+    executors.set_num_threads(before)

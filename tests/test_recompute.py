@@ -416,10 +416,10 @@ def test_with_a_limit_units_are_clipped_layer_by_layer() -> None:
         made.compile(optimizers.SGD(0.1, adaptive_clip=0.1), "mse", **options)
         return made
 
-    free = model().memory(8)
+    free = model().memory(16)
     assert free.buffers > free.weights
     limit = free.total - free.buffers // 2
-    held = model(memory_limit=limit).memory(8)
+    held = model(memory_limit=limit).memory(16)
     assert held.buffers < 0.5 * free.buffers
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((64, 128)), rng.standard_normal((64, 3))

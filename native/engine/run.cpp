@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "cpu.h"
 #include "thread_pool.h"
 #include "waitable.h"
 
@@ -158,6 +159,7 @@ int low_bits(int64_t number) noexcept { return static_cast<int>(static_cast<uint
 
 void follow(void* context, int me) noexcept {
   auto& run = *static_cast<TeamRun*>(context);
+  const FlushToZero flush_to_zero;
   const std::vector<const Phase*>& phases = run.program.shared_phases();
   const auto count = static_cast<int64_t>(phases.size());
   int64_t number = 0;
@@ -228,22 +230,28 @@ bool faulty(const Status& status) noexcept {
   return __atomic_load_n(&status.fault, __ATOMIC_RELAXED) != 0;
 }
 
+// False: a phase was at fault.
+bool lead_step(Program& program, Lead& lead, Status* status) noexcept {
+  const FlushToZero flush_to_zero;  // not while others are asked
+  for (const Phase& phase : program.phases()) {
+    if (lead.team != nullptr && phase.shared) {
+      lead_phase(lead, phase);
+    } else {
+      run_phase_alone(phase, program.member(0), status);
+    }
+    if (faulty(*status)) return false;
+  }
+  return true;
+}
+
 // Returns the number of completed steps.
 int64_t lead_steps(Program& program, int64_t steps, Lead& lead, Status* status,
                    Poll poll) noexcept {
-  Member& member = program.member(0);
   Poller poller(poll);
   const int generation = fork_generation();
   for (int64_t step = 0; step < steps; ++step) {
-    program.place_slots(member, step);
-    for (const Phase& phase : program.phases()) {
-      if (lead.team != nullptr && phase.shared) {
-        lead_phase(lead, phase);
-      } else {
-        run_phase_alone(phase, member, status);
-      }
-      if (faulty(*status)) return step;
-    }
+    program.place_slots(program.member(0), step);
+    if (!lead_step(program, lead, status)) return step;
     if (!poller.go_on()) return step + 1;
     // A signal handler has forked and this is the child, where the helpers do not exist.
     if (fork_generation() != generation) lead.team = nullptr;
