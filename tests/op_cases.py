@@ -679,6 +679,9 @@ def _updates() -> list[Case]:
             Case("adam_direction", joined(w, positive(shape, (), ())), moments),
             Case("average_update", joined(w, positive((), ()))),
         ]
+    for n, k, m in ((3, 5, 7), (0, 9, 16), (5, 21, 48), (12, 8, 17)):
+        arrays = joined(normal((k, m), (n, k), (n, m), (k, m)), positive((k, m), (), (), ()))
+        rows.append(Case("product_adam_update", arrays, {**betas, "epsilon": 1e-7}))
     return rows
 
 

@@ -78,8 +78,10 @@ const char* family_of(const std::string& operation) {
 }
 
 bool may_run_in_place(const std::string& operation) {
-  const char* family = family_of(operation);
-  return std::strcmp(family, "elementwise") == 0 || std::strcmp(family, "update") == 0;
+  for (const char* family : {"elementwise", "update", "product_update"}) {
+    if (std::strcmp(family_of(operation), family) == 0) return true;
+  }
+  return false;
 }
 
 }  // namespace chainrule

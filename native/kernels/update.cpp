@@ -1,73 +1,25 @@
 // Optimizer updates: one pass over weights, gradient and state. All are tiled but the scalars at
 // the end, of the same type; each output may be the same array as its argument. These are run on a
 // few rows at a time, right after the gradient of those rows was computed.
+#include "update.h"
+
 #include "elementwise.h"
-#include "vec_math.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
-
-// A rule says how many arrays it takes (weight, gradient, slots), how many scalars that change from
-// step to step (`rates`), and how many numbers that do not (`call.reals`). Its `step` is given a
-// vector x[i] of each array, and c of the scalars, then the numbers; it leaves the outputs in x,
-// where they replace all arrays but the gradient. Where a rule is `scaled`, two more scalars are
-// factors of the weight and the gradient: decay and clipping, which cost nothing here, while a pass
-// of their own over cached rows took half as long as Adam.
-template <int slots, int rate_count, int number_count>
-struct Takes {
-  static constexpr int arrays = 2 + slots, rates = rate_count, numbers = number_count;
-  static constexpr int unwritten = 1;
-  static constexpr bool scaled = true;
-};
 
 template <typename Rule>
 struct Update {
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
-    constexpr int arrays = Rule::arrays, rates = Rule::rates, numbers = Rule::numbers;
-    const T* from[arrays];
-    T* to[arrays];
-    Vec<T> c[rates + numbers];
-    for (int k = 0, written = 0; k < arrays; ++k) {
-      from[k] = argument<T>(tile, k);
-      to[k] = k == Rule::unwritten ? nullptr : output<T>(call, tile, written++);
-    }
-    for (int k = 0; k < rates; ++k) c[k] = splat<T>(*argument<T>(tile, arrays + k));
-    for (int k = 0; k < numbers; ++k) c[rates + k] = splat<T>(static_cast<T>(call.reals[k]));
-    Vec<T> keep = splat<T>(T{1}), share = keep;
-    if constexpr (Rule::scaled) {
-      keep = splat<T>(*argument<T>(tile, arrays + rates));
-      share = splat<T>(*argument<T>(tile, arrays + rates + 1));
-    }
+    const Updater<T, Rule> updater(call, tile, 1);
+    const T* g = argument<T>(tile, 1);
     // By reference: GCC 12 takes a copy of the arrays through memory before the loop.
-    each_vector<T>(tile_size(call, tile, 0), [&](auto at, int64_t i) {
-      Vec<T> x[arrays];
-      for (int k = 0; k < arrays; ++k) x[k] = at.load(from[k] + i);
-      if constexpr (Rule::scaled) {
-        x[0] = x[0] * keep;
-        x[1] = x[1] * share;
-      }
-      Rule::template step<T>(x, c);
-      for (int k = 0; k < arrays; ++k)
-        if (k != Rule::unwritten) at.store(to[k] + i, x[k]);
-    });
+    each_vector<T>(tile_size(call, tile, 0),
+                   [&](auto at, int64_t i) { updater.update(at, i, g + i); });
   }
 };
 
-// mean + (x - mean) share: one step of a running mean, of x or of x^2.
-template <typename T>
-Vec<T> toward(Vec<T> mean, Vec<T> x, Vec<T> share) noexcept {
-  return fma(x - mean, share, mean);
-}
-template <typename T>
-Vec<T> toward_square(Vec<T> mean, Vec<T> x, Vec<T> share) noexcept {
-  return fma(fma(x, x, -mean), share, mean);
-}
-// The greater one; the one that is NaN if either is.
-template <typename T>
-Vec<T> greater(Vec<T> a, Vec<T> b) noexcept {
-  return select<T>((a > b) | (a != a), a, b);
-}
 template <typename T>
 Vec<T> sign(Vec<T> x) noexcept {  // NaN for NaN
   return select<T>(x > 0, splat<T>(1), select<T>(x < 0, splat<T>(-1), x));
@@ -88,19 +40,6 @@ struct Momentum : Takes<1, 1, 1> {
     const Vec<T> move = c[0] * x[1];
     x[2] = fma(c[1], x[2], -move);
     x[0] = x[0] + (nesterov ? fma(c[1], x[2], -move) : x[2]);
-  }
-};
-
-// m' = m + (g - m)(1 - beta_1); v' = v + (g^2 - v)(1 - beta_2); w' = w - rate m' / (sqrt(v') +
-// epsilon), with v_max' = max(v_max, v') for v' where `amsgrad`.
-template <bool amsgrad>
-struct Adam : Takes<2 + amsgrad, 1, 3> {
-  template <typename T>
-  static void step(Vec<T>* x, const Vec<T>* c) noexcept {
-    x[2] = toward<T>(x[2], x[1], c[1]);
-    x[3] = toward_square<T>(x[3], x[1], c[2]);
-    if constexpr (amsgrad) x[4] = greater<T>(x[4], x[3]);
-    x[0] = x[0] - c[0] * x[2] / (sqrt(x[2 + 1 + amsgrad]) + c[3]);
   }
 };
 
@@ -213,11 +152,6 @@ struct Average : Takes<0, 2, 0> {
   }
 };
 
-void read_adam(Call& call) {
-  call.reals[0] = 1.0 - call.number("beta_1", 0.9);
-  call.reals[1] = 1.0 - call.number("beta_2", 0.999);
-  call.reals[2] = call.number("epsilon", 1e-7);
-}
 void read_rmsprop(Call& call) {
   call.reals[0] = 1.0 - call.number("rho", 0.9);
   call.reals[1] = call.number("epsilon", 1e-7);

@@ -43,6 +43,7 @@ void test_choice() {
 void test_facts() {
   CHECK(may_run_in_place("add"));
   CHECK(may_run_in_place("adam_update"));
+  CHECK(may_run_in_place("product_adam_update"));
   CHECK(!may_run_in_place("matmul"));
   CHECK(!may_run_in_place("foo"));
   CHECK(std::strcmp(family_of("softmax"), "fused") == 0);

@@ -18,6 +18,7 @@ from chainrule.dtypes import Array
 from chainrule.graph import Primitive, Spec, fused
 from chainrule.ops import elementwise as e
 from chainrule.ops import logic
+from chainrule.ops.contraction import BLOCK, matmul
 from chainrule.ops.shape import broadcast
 
 Decorator = Callable[[Callable[..., Any]], Primitive]
@@ -117,6 +118,41 @@ def adam_update(
     m, v = _moments(g, m, v, beta_1, beta_2)
     step = e.divide(e.multiply(_like(rate, w), m), e.offset(e.sqrt(v), amount=epsilon))
     return e.subtract(w, step), m, v
+
+
+def _product_flops(specs: Sequence[Spec], outputs: Sequence[Spec], **_: Any) -> float:
+    return 2.0 * specs[1].shape[0] * outputs[0].size
+
+
+@fused(
+    "k m, n k, n m, k m, k m, (), (), () -> k m, k m, k m",
+    in_place=True,
+    flops=_product_flops,
+    unit=BLOCK,
+)
+def product_adam_update(
+    w: Any,
+    x: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    rate: Any,
+    keep: Any,
+    share: Any,
+    *,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> Any:
+    """`adam_update` where the gradient is ``x^T g``, that of a dense layer's kernel."""
+    product = matmul(x, g, transpose_x=True, transpose_w=False)
+    rule = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+    return adam_update(w, product, m, v, rate, keep, share, **rule)
+
+
+@product_adam_update.tiling
+def _(specs: Sequence[Spec], outputs: Sequence[Spec], **_: Any) -> Any:
+    return tuple(name in ("w", "m", "v") for name in product_adam_update.argument_names)
 
 
 @_update(slots=3, cost=10)

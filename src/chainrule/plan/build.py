@@ -12,7 +12,7 @@ from chainrule.graph.trail import following
 from chainrule.plan import tiles
 from chainrule.plan.limit import Limit, fitting
 from chainrule.plan.memory import Interval, pack
-from chainrule.plan.passes import PASSES
+from chainrule.plan.passes import PASSES, update_within_product
 from chainrule.plan.plan import (
     Call,
     Operand,
@@ -93,6 +93,8 @@ def make_plan(
         new = dict(zip(variables, values[len(outputs) :], strict=True))
         values = [*survey.measures(_alive(now, values), new), *values]
         verify_graph(values, "survey")
+    values = update_within_product(values)  # where no survey reads the gradient
+    verify_graph(values, "update_within_product")
     return fitting(values, lambda staged: _planned(staged, variables), most)
 
 

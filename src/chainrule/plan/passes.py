@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.dtypes import Array
-from chainrule.graph import Node, Value, expand, ordered, registry, renewed, same
+from chainrule.graph import Node, Value, among, expand, ordered, registry, renewed, same
 from chainrule.graph.primitive import run_body
 from chainrule.plan.conv_passes import (
     fuse_conv,
@@ -16,6 +16,7 @@ from chainrule.plan.conv_passes import (
     widen_few_filters,
 )
 from chainrule.plan.norm_passes import fuse_norm, split_columns
+from chainrule.plan.plan import nbytes
 from chainrule.plan.pool_passes import relu_after_pool, sum_before_spreading
 from chainrule.plan.recurrent_passes import (
     fuse_input_gradients,
@@ -243,6 +244,40 @@ def _scalar_last(arguments: Sequence[Value]) -> tuple[Value, Value] | None:
         if s.node is not None and s.node.op.name == "broadcast" and not s.node.arguments[0].shape:
             return x, s.node.arguments[0]
     return None
+
+
+def update_within_product(outputs: list[Value]) -> list[Value]:
+    """Let Adam update a kernel too large for the cache while its gradient is computed, where
+    nothing else reads the gradient.
+
+    Arithmetic hides the way to memory, and the roots and quotients. On a Zen 5 a step of 28 x 28
+    places, 32 filters and 128 units takes 423 us instead of 470 at batch 32 and 1500 instead of
+    1540 at 128. Of 784-128-10, which the cache holds, it takes 44.1 instead of 45.5, but 19.5
+    instead of 11.1 at batch 1.
+    """
+    return fuse(outputs, _updated_within)
+
+
+_LARGE_KERNEL = 1 << 20  # bytes: of a second-level cache
+_LEAST_BATCH, _MOST_BATCH = 2, 128
+_MOST_COLUMNS = 1024  # blocks of rows stay near
+_VECTOR = 16  # columns of the widest vector
+
+
+def _updated_within(node: Node, arguments: tuple[Value, ...], inner: list[Value]) -> Outputs | None:
+    if node.op.name != "adam_update" or not among(arguments[1], inner):
+        return None
+    w, g, *rest = arguments
+    product = g.node
+    if product is None or product.op.name != "matmul" or nbytes(w.spec) < _LARGE_KERNEL:
+        return None
+    if not product.attributes["transpose_x"] or product.attributes["transpose_w"]:
+        return None
+    x, slopes = product.arguments
+    (batch, _), (_, columns) = x.shape, w.shape
+    if not _LEAST_BATCH <= batch <= _MOST_BATCH or columns > _MOST_COLUMNS or columns % _VECTOR:
+        return None
+    return apply("product_adam_update", (w, x, slopes, *rest), node.attributes, node.path)
 
 
 def sum_squares(outputs: list[Value]) -> list[Value]:

@@ -1,0 +1,134 @@
+// The update of a matrix by a gradient that is a product, x^T g: that of a dense layer's kernel.
+// While some rows of the gradient are multiplied, those before them are used, a vector with each
+// step of the product. Roots and quotients, and the way to memory, take time in which the
+// multipliers would have nothing to do.
+#include "elementwise.h"
+#include "gemm.h"
+#include "update.h"
+
+namespace chainrule::CHAINRULE_ISA {
+namespace {
+
+// Fewer than in a product alone: the rule needs registers.
+constexpr int kVectors = 2;
+
+template <typename T, typename Rule>
+struct Rows {
+  const Updater<T, Rule>& updater;
+  int64_t n, k, m;  // x[n, k], g[n, m]
+  const T* x;
+  const T* g;
+};
+
+// Gradients that wait: `count` vectors, the first for the elements from i on.
+template <typename T>
+struct Waiting {
+  const T* g;
+  int64_t i;
+  int64_t count;
+};
+
+// y = x^T g for a block of rows and columns; `all.count` vectors that wait are used meanwhile.
+template <typename T, typename Rule, int vectors>
+[[gnu::noinline]] void multiply_and_update(const Rows<T, Rule>& s, const T* x, const T* g, T* y,
+                                           const Waiting<T>& all) noexcept {
+  Vec<T> sum[kBlockRows][vectors] = {};
+  const Updater<T, Rule> updater = s.updater;  // what is behind a reference would be read each time
+  const int64_t k = s.k, m = s.m;
+  Waiting<T> w = all;
+  const auto update = [&]() {
+    updater.update(WholeVector<T>{}, w.i, w.g);
+    w.i += kLanes<T>;
+    w.g += kLanes<T>;
+  };
+  const auto add = [&]() {
+    Vec<T> column[vectors];
+    load_row<T, vectors, false>(column, g, 0);
+    CHAINRULE_UNROLL
+    for (int r = 0; r < kBlockRows; ++r) {
+      const Vec<T> a = splat(x[r]);
+      CHAINRULE_UNROLL
+      for (int v = 0; v < vectors; ++v) sum[r][v] = fma(a, column[v], sum[r][v]);
+    }
+    x += k;
+    g += m;
+  };
+  const int64_t both = least(s.n, w.count);
+  for (int64_t p = 0; p < both; ++p) {
+    add();
+    update();
+  }
+  for (int64_t p = both; p < s.n; ++p) add();
+  CHAINRULE_UNROLL
+  for (int r = 0; r < kBlockRows; ++r) store_row<T, vectors, false>(sum[r], y + r * m, 0);
+  for (int64_t p = both; p < w.count; ++p) update();
+}
+
+template <typename T, typename Rule>
+void use(const Rows<T, Rule>& s, const T* g, int64_t first, int64_t rows) noexcept {
+  each_vector<T>(rows * s.m,
+                 [&](auto at, int64_t i) { s.updater.update(at, first * s.m + i, g + i); });
+}
+
+template <typename Rule>
+struct ProductUpdate {
+  template <typename T>
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const Updater<T, Rule> updater(call, tile, 2);
+    const Rows<T, Rule> s{updater,
+                          call.integers[0],
+                          call.integers[1],
+                          call.integers[2],
+                          argument<T>(tile, 1) + tile.begin,
+                          argument<T>(tile, 2)};
+    const int64_t rows = tile.end - tile.begin;
+    const bool whole = s.m % kLanes<T> == 0;  // vectors of the gradient are vectors of its rows
+    T* now = reinterpret_cast<T*>(tile.scratch);
+    T* before = now + kBlockRows * s.m;
+    int64_t waiting = 0, row = 0;  // rows
+    for (; row < rows; row += waiting) {
+      const int64_t next = least(kBlockRows, rows - row);
+      if (whole && next == kBlockRows) {
+        multiply_rows(s, row, now, before, waiting);
+      } else {
+        use(s, before, row - waiting, waiting);
+        multiply<T>({next, s.n, s.m, s.x + row, 1, s.k, s.g, s.m, now, s.m});
+      }
+      waiting = next;
+      std::swap(now, before);
+    }
+    use(s, before, rows - waiting, waiting);
+  }
+
+ private:
+  template <typename T>
+  static void multiply_rows(const Rows<T, Rule>& s, int64_t row, T* now, const T* before,
+                            int64_t waiting) noexcept {
+    const int64_t rest = waiting * s.m;  // of which each block takes as much as it gives
+    int64_t used = 0;
+    for (int64_t j = 0; j < s.m;) {
+      const int64_t vectors = least(kVectors, (s.m - j) / kLanes<T>);
+      const int64_t share = least(kBlockRows * vectors * kLanes<T>, rest - used);
+      const Waiting<T> w{before + used, (row - waiting) * s.m + used, share / kLanes<T>};
+      const auto block =
+          vectors == 1 ? multiply_and_update<T, Rule, 1> : multiply_and_update<T, Rule, kVectors>;
+      block(s, s.x + row, s.g + j, now + j, w);
+      used += share;
+      j += vectors * kLanes<T>;
+    }
+  }
+};
+
+}  // namespace
+
+Kernel prepare_product_adam_update(Call& call) {
+  read_adam(call);
+  const int64_t* x = call.operand[1].shape;
+  const int64_t m = call.operand[2].shape[1];
+  const int64_t values[] = {x[0], x[1], m};
+  for (int i = 0; i < 3; ++i) call.integers[i] = values[i];
+  call.scratch_bytes = 2 * kBlockRows * m * size_of(call.operand[0].dtype);
+  return floats<ProductUpdate<Adam<false>>>(call);
+}
+
+}  // namespace chainrule::CHAINRULE_ISA
