@@ -1,4 +1,5 @@
-"""The weights of a layer, looked for once: loops written by hand ask for them in every step."""
+"""The weights of a layer, looked for once: loops written by hand ask for them in every step, and
+`fit` at each call."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 
 class Found:
-    """The variables of a layer that training moves, as long as nothing is set in any layer and the
-    lists and dicts that layers and variables are found in hold what they held."""
+    """Variables found in a layer, as long as nothing is set in any layer and the lists and dicts that
+    layers and variables are found in hold what they held."""
 
     def __init__(self, layer: Weighted, variables: list[Variable]) -> None:
         self._variables = variables

@@ -13,6 +13,7 @@ from chainrule import losses, metrics, optimizers, seeding
 from chainrule.dtypes import Array
 from chainrule.graph import Value, Variable
 from chainrule.graph.symbol import shapes_in
+from chainrule.layers.found import Found
 from chainrule.losses import Loss
 from chainrule.metrics import Mean, Metric
 from chainrule.optimizers import Optimizer
@@ -75,6 +76,7 @@ class Trainer:
         self.left: tuple[list[float], list[float]] | None = None
         self._steps: dict[Layout, Step | OwnStep] = {}
         self._traced: list[Variable] = []
+        self._known: Found | None = None
 
     def resolve(self, outputs: Sequence[Value]) -> None:
         """Make metrics of the names given to `compile`, which may depend on the output's shape."""
@@ -160,8 +162,16 @@ class Trainer:
             self._steps.clear()
 
     def _signature(self) -> list[Variable]:
-        model = self.model
-        return [*model.variables, *model.trainable_variables, *model.carried()]
+        return [*self._held(), *self.model.trainable_variables]
+
+    def _held(self) -> list[Variable]:
+        """Return the model's variables and what it carries from batch to batch; they are looked for
+        where something has changed."""
+        held = None if self._known is None else self._known.variables()
+        if held is None:
+            held = [*self.model.variables, *self.model.carried()]
+            self._known = Found(self.model, held)
+        return held
 
     def release(self) -> None:
         """Let go of the user's arrays, which loaded programs otherwise keep alive."""
@@ -171,7 +181,7 @@ class Trainer:
     def state(self) -> list[Variable]:
         """Return everything that a run changes, the sums of the metrics excepted."""
         slots = [v for optimizer in self.all_optimizers for v in optimizer.variables]
-        return [*self.model.variables, *self.model.carried(), *slots, self.key]
+        return [*self._held(), *slots, self.key]
 
     def counters(self) -> list[tuple[Variable, Array]]:
         """Return what counts steps, with its values now."""
