@@ -122,3 +122,34 @@ def test_inputs_of_float64_are_not_rounded():
 def test_a_schedule_is_a_function():
     with pytest.raises(ArgumentError, match=r"function of the epoch, not 0\.1"):
         LearningRateScheduler(0.1)
+
+
+class Stack(cr.Model):
+    """Calls what stands in a list."""
+
+    def __init__(self, *stack):
+        super().__init__()
+        self.stack = [*stack]
+
+    def call(self, inputs):
+        for layer in self.stack:
+            inputs = layer(inputs)
+        return inputs
+
+
+def test_layers_that_come_and_go_between_two_runs():
+    target = X[:, :2]
+    model = Stack(layers.Dense(2))
+    model.compile("sgd", "mse")
+    assert model.fit(X, target, verbose=0) and len(model.variables) == 2
+    added = layers.Dense(2, kernel_initializer="zeros")
+    model.stack.append(added)
+    model.fit(X, target, verbose=0)
+    assert len(model.variables) == 4 and added.bias.numpy().any()
+    model.stack.remove(added)
+    before = [w.numpy() for w in added.variables]
+    model.fit(X, target, verbose=0)
+    assert all(np.array_equal(w.numpy(), b) for w, b in zip(added.variables, before, strict=True))
+    model.stack.append(layers.Activation("softmax"))  # without weights
+    model.fit(X, target, verbose=0)
+    np.testing.assert_allclose(model.predict(X, verbose=0).sum(axis=1), 1, rtol=1e-5)

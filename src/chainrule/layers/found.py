@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Found:
-    """Variables found in a layer, as long as nothing is set in any layer and the lists and dicts that
-    layers and variables are found in hold what they held."""
+    """Variables found in a layer, as long as nothing is set in any layer and the lists and dicts
+    that layers and variables are found in hold what they held."""
 
     def __init__(self, layer: Weighted, variables: list[Variable]) -> None:
         self._variables = variables
         self._changes = Changes.count
-        containers = (c for one in _within(layer) for c in _containers(one))
+        containers = (c for one in within(layer) for c in _containers(one))
         self._views = [c.values() if isinstance(c, dict) else c for c in containers]
         self._lengths = [*map(len, self._views)]
         self._held = [*chain.from_iterable(self._views)]
@@ -35,10 +35,11 @@ class Found:
         return [*self._variables] if same(held, self._held) else None
 
 
-def _within(layer: Weighted) -> Iterator[Weighted]:
+def within(layer: Weighted) -> Iterator[Weighted]:
+    """Yield the layer and all layers inside."""
     yield layer
     for inner in layer.sublayers():
-        yield from _within(inner)
+        yield from within(inner)
 
 
 def _containers(layer: Weighted) -> Iterator[Any]:

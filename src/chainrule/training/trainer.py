@@ -13,7 +13,7 @@ from chainrule import losses, metrics, optimizers, seeding
 from chainrule.dtypes import Array
 from chainrule.graph import Value, Variable
 from chainrule.graph.symbol import shapes_in
-from chainrule.layers.found import Found
+from chainrule.layers.found import Found, within
 from chainrule.losses import Loss
 from chainrule.metrics import Mean, Metric
 from chainrule.optimizers import Optimizer
@@ -75,8 +75,9 @@ class Trainer:
         # The rates that a run which may go on began with, and those it left.
         self.left: tuple[list[float], list[float]] | None = None
         self._steps: dict[Layout, Step | OwnStep] = {}
-        self._traced: list[Variable] = []
+        self._traced: list[Any] = []
         self._known: Found | None = None
+        self._layers: list[Any] = []
 
     def resolve(self, outputs: Sequence[Value]) -> None:
         """Make metrics of the names given to `compile`, which may depend on the output's shape."""
@@ -161,8 +162,8 @@ class Trainer:
             self.optimizer.reschedule(schedule)
             self._steps.clear()
 
-    def _signature(self) -> list[Variable]:
-        return [*self._held(), *self.model.trainable_variables]
+    def _signature(self) -> list[Any]:
+        return [*self._held(), *self.model.trainable_variables, *self._layers]
 
     def _held(self) -> list[Variable]:
         """Return the model's variables and what it carries from batch to batch; they are looked for
@@ -170,7 +171,7 @@ class Trainer:
         held = None if self._known is None else self._known.variables()
         if held is None:
             held = [*self.model.variables, *self.model.carried()]
-            self._known = Found(self.model, held)
+            self._known, self._layers = Found(self.model, held), [*within(self.model)]
         return held
 
     def release(self) -> None:
