@@ -12,7 +12,7 @@ import pytest
 import chainrule
 from chainrule import layers, ops
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.executors import num_threads, run, set_num_threads
+from chainrule.executors import run, set_num_threads
 from chainrule.graph import Variable, constant, gradient, scope
 from chainrule.layers import Dense, Input
 from chainrule.models import Model, Sequential, load_model
@@ -436,13 +436,6 @@ def data(n: int = 10) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     x = rng.integers(1, 9, (n, 6)) * (np.arange(6) < rng.integers(1, 7, (n, 1)))
     return x.astype("int32"), rng.standard_normal((n, 3)).astype("float32")
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Any:
-    before = num_threads()
-    yield
-    set_num_threads(before)
 
 
 def test_threads_and_recomputed_layers_change_no_bit() -> None:

@@ -6,7 +6,6 @@ There are 2,000 cases for each executor where CHAINRULE_RANDOM_CASES is 2000.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 
 from chainrule import ops
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.executors import num_threads, run, set_num_threads
+from chainrule.executors import run, set_num_threads
 from chainrule.graph import Variable, gradient
 from chainrule.ops.conv import conv, conv_kernel_gradient, conv_transpose, out_space
 from peers import peer
@@ -24,13 +23,6 @@ COUNT = int(os.environ.get("CHAINRULE_RANDOM_CASES", "30"))
 EXECUTORS = ("reference", "native")
 LINEAR = ("conv", "conv_transpose", "conv_kernel_gradient")
 Shape = tuple[int, ...]
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = num_threads()
-    yield
-    set_num_threads(before)
 
 
 @dataclass(frozen=True)

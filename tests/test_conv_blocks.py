@@ -7,26 +7,17 @@ There are 2,000 where CHAINRULE_RANDOM_CASES is 2000.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pytest
 
 from chainrule import layers, ops
-from chainrule.executors import num_threads, run, set_num_threads
+from chainrule.executors import run, set_num_threads
 from chainrule.graph import Variable, gradient, scope
 from peers import peer
 
 COUNT = int(os.environ.get("CHAINRULE_RANDOM_CASES", "30"))
 Rng = np.random.Generator
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = num_threads()
-    yield
-    set_num_threads(before)
 
 
 def drawn(rng: Rng) -> dict[str, Any]:

@@ -6,27 +6,20 @@ of memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from chainrule import layers, optimizers
-from chainrule.executors import num_threads, set_num_threads
+from chainrule.executors import set_num_threads
 from chainrule.layers import Dense, Input
 from chainrule.models import Model, Sequential
 from chainrule.plan import build
 from conv_passes import AROUND
 
 RNG = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = num_threads()
-    yield
-    set_num_threads(before)
 
 
 def lenet(again: bool = False) -> Model:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from chainrule import ops
-from chainrule.executors import num_threads, run, set_num_threads
+from chainrule.executors import run, set_num_threads
 from chainrule.graph import Value, Variable, gradient, ordered, placeholder, registry
 from chainrule.graph.primitive import run_body
 from chainrule.ops.conv import out_space, swapped
@@ -31,13 +31,6 @@ Pass = Callable[[list[Value]], list[Value]]
 Shape = tuple[int, ...]
 GRAPHS = int(os.environ.get("CHAINRULE_RANDOM_GRAPHS", "30"))
 PAIRS = {"window": (2, 2), "strides": (2, 2), "padding": (0, 0, 0, 0)}
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = num_threads()
-    yield
-    set_num_threads(before)
 
 
 def leaf(*shape: int, seed: int = 0, dtype: str = "float64") -> Value:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from chainrule import layers, ops
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.executors import num_threads, run, set_num_threads
+from chainrule.executors import run, set_num_threads
 from chainrule.graph import Variable, gradient, scope
 from chainrule.losses import MeanSquaredError
 from chainrule.models import Sequential, load_model
@@ -62,13 +61,6 @@ LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
 ]
 IDS = [f"{name}-{arguments}-{shape}" for name, arguments, shape in LAYERS]
 ALL = pytest.mark.parametrize(("name", "arguments", "shape"), LAYERS, ids=IDS)
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = num_threads()
-    yield
-    set_num_threads(before)
 
 
 def sample(shape: tuple[int, ...], seed: int = 3) -> np.ndarray:

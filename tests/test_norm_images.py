@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 from chainrule import layers, ops
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.executors import num_threads, run, set_num_threads
+from chainrule.executors import run, set_num_threads
 from chainrule.graph import Value, Variable, gradient, registry, scope
 from chainrule.ops import normalization as norm
 from chainrule.ops.reduce import reduce_sum
@@ -20,13 +20,6 @@ from peers import peer
 SHAPES = [(4, 5, 7, 6), (1, 9, 3, 6), (3, 1, 1, 6), (8, 33, 19, 6), (2, 41, 37, 12)]
 LARGE = (8, 33, 19, 8)  # is summed by samples
 FEW = (2, 41, 37, 12)  # is summed by other parts of the rows
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = num_threads()
-    yield
-    set_num_threads(before)
 
 
 def sample(shape: tuple[int, ...], seed: int = 3) -> np.ndarray:

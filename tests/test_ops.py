@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,19 +10,12 @@ import pytest
 
 from chainrule import ops
 from chainrule.errors import DataError, DTypeError, ShapeError
-from chainrule.executors import Fault, native, num_threads, run, set_num_threads
+from chainrule.executors import Fault, native, run, set_num_threads
 from chainrule.graph import Value, Variable, constant, gradient, registry
 from chainrule.graph.primitive import run_body
 from chainrule.ops.random import philox
 from chainrule.plan import make_plan
 from op_cases import CASES, LARGE, Case
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = num_threads()
-    yield
-    set_num_threads(before)
 
 
 def arguments(case: Case, dtype: str) -> list[np.ndarray]:

@@ -15,10 +15,7 @@ from chainrule.plan import Plan, make_plan
 from chainrule.plan.memory import Interval, pack
 from chainrule.plan.passes import PASSES, fold_constants, fuse_dense, merge_equal, simplify
 from chainrule.plan.verify import verify_graph, verify_plan
-
-
-def calls(plan: Plan) -> list[str]:
-    return [c.name for phase in plan.phases for loop in phase for c in loop.calls]
+from plans import calls
 
 
 def network(batch: int = 32) -> tuple[Value, list[Variable]]:

@@ -14,8 +14,8 @@ from chainrule.layers import Activation, Dense, Input
 from chainrule.models import Sequential
 from chainrule.plan import passes
 from chainrule.utils import set_random_seed
+from plans import calls, plan_of
 
-RANDOM = np.random.default_rng(0)
 COLUMNS = 144  # of a kernel of 1.2 MB
 TOGETHER = "product_adam_update"
 
@@ -37,13 +37,6 @@ def bits(model: Sequential, batch: int, **options: Any) -> bytes:
     return b"".join(w.tobytes() for w in model.get_weights())
 
 
-def calls(model: Sequential) -> list[str]:
-    """The operations of the steps of whole batches."""
-    plans = [step.program.plan for layout, step in model._trainer._steps.items()]
-    counts = [[c.name for p in plan.phases for loop in p for c in loop.calls] for plan in plans]
-    return counts[0]
-
-
 @pytest.mark.parametrize(("batch", "together"), [(1, 0), (2, 1), (31, 1), (128, 1), (129, 0)])
 def test_same_bits_as_one_after_the_other(
     batch: int, together: int, monkeypatch: pytest.MonkeyPatch
@@ -53,11 +46,11 @@ def test_same_bits_as_one_after_the_other(
         set_num_threads(threads)
         model = made()
         found.add(bits(model, batch))
-        assert calls(model).count(TOGETHER) == together
+        assert calls(plan_of(model)).count(TOGETHER) == together
     monkeypatch.setattr(passes, "_LARGE_KERNEL", 1 << 40)
     apart = made()
     assert {bits(apart, batch)} == found
-    assert TOGETHER not in calls(apart)
+    assert TOGETHER not in calls(plan_of(apart))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +70,7 @@ def test_where_nothing_else_reads_the_gradient(
     config = optimizer.get_config()
     model = made(optimizer)
     found = bits(model, 16)
-    assert calls(model).count(TOGETHER) == together
+    assert calls(plan_of(model)).count(TOGETHER) == together
     monkeypatch.setattr(passes, "_LARGE_KERNEL", 1 << 40)
     assert bits(made(type(optimizer).from_config(config)), 16) == found
 
@@ -86,7 +79,7 @@ def test_where_nothing_else_reads_the_gradient(
 def test_columns_that_would_not_gain(columns: int) -> None:
     model = made(columns=columns)
     bits(model, 16)
-    assert TOGETHER not in calls(model)
+    assert TOGETHER not in calls(plan_of(model))
 
 
 def test_statistics_still_see_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +102,6 @@ def test_beside_layers_that_are_recomputed(saved: int, monkeypatch: pytest.Monke
     limit = made().memory(64).total - saved if saved else None
     model = made(recompute=not saved, memory_limit=limit)
     found = bits(model, 64)
-    assert TOGETHER in calls(model)
+    assert TOGETHER in calls(plan_of(model))
     monkeypatch.setattr(passes, "_LARGE_KERNEL", 1 << 40)
     assert bits(made(), 64) == found

@@ -22,28 +22,12 @@ from chainrule.plan.limit import fitting
 from chainrule.plan.recompute import recomputed
 from chainrule.training.tape import GradientTape
 from chainrule.utils import set_random_seed
+from plans import calls, plan_of
 
 NETWORKS = int(os.environ.get("CHAINRULE_RANDOM_NETWORKS", "10"))
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((48, 6)).astype("float32")
 Y = RNG.standard_normal((48, 3)).astype("float32")
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Any:
-    before = num_threads()
-    yield
-    set_num_threads(before)
-
-
-def calls(plan: Plan) -> list[str]:
-    return [c.name for phase in plan.phases for loop in phase for c in loop.calls]
-
-
-def plan_of(model: Any) -> Plan:
-    """The plan of the step that `fit` has run."""
-    steps = model._trainer._steps.items()
-    return next(step.program.plan for layout, step in steps if layout.kind == "train")
 
 
 def trained(model: Any, threads: int = 2, x: Any = X, y: Any = Y, **options: Any) -> list[bytes]:

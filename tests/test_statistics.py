@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 from chainrule.callbacks import BackupAndRestore, Callback, LayerStatistics
 from chainrule.errors import ArgumentError
-from chainrule.executors import num_threads, run, set_num_threads
+from chainrule.executors import run, set_num_threads
 from chainrule.graph import Value, Variable, registry
 from chainrule.graph.primitive import run_body
 from chainrule.layers import (
@@ -32,13 +32,6 @@ from chainrule.ops.survey import MEASURES
 from chainrule.optimizers import LBFGS, SGD
 from chainrule.training.statistics import DEAD_WINDOW, SNR_WINDOW, Statistics
 from chainrule.utils import bucket_by_length, set_random_seed
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = num_threads()
-    yield
-    set_num_threads(before)
 
 
 def networks() -> dict[str, tuple[list[Any], tuple[int, ...]]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chainrule import ops  # noqa: F401 - registers the operations
-from chainrule.executors import num_threads, run, set_num_threads
+from chainrule.executors import run, set_num_threads
 from chainrule.graph import Variable, registry
 from chainrule.graph.primitive import run_body
 
@@ -25,13 +25,6 @@ SHAPES = [  # samples, height, width, channels, filters, padding
     (1, 4, 5, 48, 64, (2, 0, 1, 2)),
     (2, 40, 38, 64, 64, (1, 1, 1, 1)),  # several strips
 ]
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = num_threads()
-    yield
-    set_num_threads(before)
 
 
 def calls(shape: tuple[Any, ...]) -> Iterator[tuple[str, list[np.ndarray], dict[str, Any]]]:
