@@ -16,30 +16,29 @@ if TYPE_CHECKING:
 
 
 class Found:
-    """Variables found in a layer, as long as nothing is set in any layer and the lists and dicts
-    that layers and variables are found in hold what they held."""
+    """`variables` found in a layer and the `layers` inside it, which hold as long as nothing is set
+    in any layer and the lists and dicts that both are found in have what they had."""
 
     def __init__(self, layer: Weighted, variables: list[Variable]) -> None:
-        self._variables = variables
+        self.variables = variables
+        self.layers = [*_inside(layer)]
         self._changes = Changes.count
-        containers = (c for one in within(layer) for c in _containers(one))
+        containers = (c for one in (layer, *self.layers) for c in _containers(one))
         self._views = [c.values() if isinstance(c, dict) else c for c in containers]
         self._lengths = [*map(len, self._views)]
         self._held = [*chain.from_iterable(self._views)]
 
-    def variables(self) -> list[Variable] | None:
-        """Return the variables; ``None`` where they have to be looked for again."""
+    def holds(self) -> bool:
+        """Return whether nothing has to be looked for again."""
         if self._changes != Changes.count or [*map(len, self._views)] != self._lengths:
-            return None
-        held = [*chain.from_iterable(self._views)]
-        return [*self._variables] if same(held, self._held) else None
+            return False
+        return same([*chain.from_iterable(self._views)], self._held)
 
 
-def within(layer: Weighted) -> Iterator[Weighted]:
-    """Yield the layer and all layers inside."""
-    yield layer
+def _inside(layer: Weighted) -> Iterator[Weighted]:
     for inner in layer.sublayers():
-        yield from within(inner)
+        yield inner
+        yield from _inside(inner)
 
 
 def _containers(layer: Weighted) -> Iterator[Any]:

@@ -170,15 +170,14 @@ class Weighted(Watched):
     @property
     def trainable_variables(self) -> list[Variable]:
         """The variables that training moves."""
-        known = self.__dict__.get("_found")
-        found: list[Variable] | None = None if known is None else known.variables()
-        if found is None:
+        known: Found | None = self.__dict__.get("_found")
+        if known is None or not known.holds():
             moved = {id(v): v for v in self._own if v.trainable and self.trainable}
             for layer in self.sublayers() if self.trainable else ():
                 moved.update({id(v): v for v in layer.trainable_variables})
-            found = list(moved.values())
-            self.__dict__["_found"] = Found(self, [*found])  # not a change that traces end at
-        return found
+            known = Found(self, list(moved.values()))
+            self.__dict__["_found"] = known  # not a change that traces end at
+        return [*known.variables]
 
     trainable_weights = trainable_variables
 

@@ -70,7 +70,7 @@ def _parts(n: int, w: Value) -> int:
     return math.ceil(n / math.ceil(n / most))
 
 
-_LANES = 16  # numbers that a processor multiplies at once
+LANES = 16  # numbers that a processor multiplies at once
 _MOST_NEIGHBOURS = 15  # with the result the 16 operands that a call may have
 _LEAST_GAIN = 1.2
 
@@ -108,11 +108,11 @@ def _widened(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
 def _neighbours(kernel: tuple[int, ...], y: tuple[int, ...], attributes: Any) -> int:
     """Return how many neighbouring places are best computed as one."""
     k, m, stride = kernel[-3], kernel[-1], attributes["strides"][-1]
-    if attributes["groups"] != 1 or attributes["dilation"][-1] != 1 or not 0 < m < _LANES:
+    if attributes["groups"] != 1 or attributes["dilation"][-1] != 1 or not 0 < m < LANES:
         return 1
 
     def use(near: int) -> float:
-        filled = near * m / (_LANES * math.ceil(near * m / _LANES))
+        filled = near * m / (LANES * math.ceil(near * m / LANES))
         return float(filled * k / (k + (near - 1) * stride))
 
     best = max((p for p in range(1, _MOST_NEIGHBOURS + 1) if y[-2] % p == 0), key=use, default=1)
@@ -183,8 +183,8 @@ def _worth_scattering(node: Node) -> bool:
     if 0 in g.shape or 0 in w.shape:
         return False
     per_stride = math.prod(attributes["strides"])
-    gathered = math.prod(attributes["size"]) * k * math.ceil(c / _LANES) / per_stride
-    scattered = math.prod(g.shape[1:-1]) * math.ceil(k * c / _LANES) * (1 + 4 / m)
+    gathered = math.prod(attributes["size"]) * k * math.ceil(c / LANES) / per_stride
+    scattered = math.prod(g.shape[1:-1]) * math.ceil(k * c / LANES) * (1 + 4 / m)
     return _LEAST_GAIN * scattered <= gathered
 
 

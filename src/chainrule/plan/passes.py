@@ -8,7 +8,9 @@ from typing import Any
 from chainrule.dtypes import Array
 from chainrule.graph import Node, Value, among, expand, ordered, registry, renewed, same
 from chainrule.graph.primitive import run_body
+from chainrule.plan import tiles
 from chainrule.plan.conv_passes import (
+    LANES,
     fuse_conv,
     fuse_conv_pool,
     scatter_few_channels,
@@ -258,10 +260,9 @@ def update_within_product(outputs: list[Value]) -> list[Value]:
     return fuse(outputs, _updated_within)
 
 
-_LARGE_KERNEL = 1 << 20  # bytes: of a second-level cache
+_LARGE_KERNEL = tiles.CACHE
 _LEAST_BATCH, _MOST_BATCH = 2, 128
 _MOST_COLUMNS = 1024  # blocks of rows stay near
-_VECTOR = 16  # columns of the widest vector
 
 
 def _updated_within(node: Node, arguments: tuple[Value, ...], inner: list[Value]) -> Outputs | None:
@@ -275,7 +276,7 @@ def _updated_within(node: Node, arguments: tuple[Value, ...], inner: list[Value]
         return None
     x, slopes = product.arguments
     (batch, _), (_, columns) = x.shape, w.shape
-    if not _LEAST_BATCH <= batch <= _MOST_BATCH or columns > _MOST_COLUMNS or columns % _VECTOR:
+    if not _LEAST_BATCH <= batch <= _MOST_BATCH or columns > _MOST_COLUMNS or columns % LANES:
         return None
     return apply("product_adam_update", (w, x, slopes, *rest), node.attributes, node.path)
 

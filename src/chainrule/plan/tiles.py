@@ -19,7 +19,7 @@ READ = 0.055  # ns an element that a contraction reads from the second-level cac
 _TARGET = 6000.0  # ns: a tile worth handing to a thread
 _LEAST = 1500.0  # ns: a tile of a short loop, which has four
 _SMALL = 4000.0  # ns: a loop not worth cutting
-_CACHE = 1024 * 1024  # bytes of a second-level cache
+CACHE = 1024 * 1024  # bytes of a second-level cache
 _SCRATCH = 96 * 1024  # bytes of scratch: a part of the second-level cache
 
 
@@ -50,7 +50,7 @@ def unit(node: Node, tiled: Sequence[bool]) -> int:
     if node.op.flops is None or several == 1:
         return several
     whole = [nbytes(a.spec) for a, t in zip(node.arguments, tiled, strict=True) if not t]
-    if max(whole, default=0) < _CACHE:
+    if max(whole, default=0) < CACHE:
         return several
     return (4 if node.outputs[0].shape[0] >= 16 * several else 2) * several
 

@@ -13,7 +13,7 @@ from chainrule import losses, metrics, optimizers, seeding
 from chainrule.dtypes import Array
 from chainrule.graph import Value, Variable
 from chainrule.graph.symbol import shapes_in
-from chainrule.layers.found import Found, within
+from chainrule.layers.found import Found
 from chainrule.losses import Loss
 from chainrule.metrics import Mean, Metric
 from chainrule.optimizers import Optimizer
@@ -77,7 +77,6 @@ class Trainer:
         self._steps: dict[Layout, Step | OwnStep] = {}
         self._traced: list[Any] = []
         self._known: Found | None = None
-        self._layers: list[Any] = []
 
     def resolve(self, outputs: Sequence[Value]) -> None:
         """Make metrics of the names given to `compile`, which may depend on the output's shape."""
@@ -163,16 +162,15 @@ class Trainer:
             self._steps.clear()
 
     def _signature(self) -> list[Any]:
-        return [*self._held(), *self.model.trainable_variables, *self._layers]
+        held = self._held()
+        return [*held.variables, *self.model.trainable_variables, *held.layers]
 
-    def _held(self) -> list[Variable]:
-        """Return the model's variables and what it carries from batch to batch; they are looked for
-        where something has changed."""
-        held = None if self._known is None else self._known.variables()
-        if held is None:
-            held = [*self.model.variables, *self.model.carried()]
-            self._known, self._layers = Found(self.model, held), [*within(self.model)]
-        return held
+    def _held(self) -> Found:
+        """Return the model's layers and variables, with what is carried between batches."""
+        if self._known is None or not self._known.holds():
+            found = [*self.model.variables, *self.model.carried()]
+            self._known = Found(self.model, found)
+        return self._known
 
     def release(self) -> None:
         """Let go of the user's arrays, which loaded programs otherwise keep alive."""
@@ -182,7 +180,7 @@ class Trainer:
     def state(self) -> list[Variable]:
         """Return everything that a run changes, the sums of the metrics excepted."""
         slots = [v for optimizer in self.all_optimizers for v in optimizer.variables]
-        return [*self._held(), *slots, self.key]
+        return [*self._held().variables, *slots, self.key]
 
     def counters(self) -> list[tuple[Variable, Array]]:
         """Return what counts steps, with its values now."""
