@@ -33,14 +33,7 @@ inline void add_gathered(Vec<T> (&sum)[rows][vectors], const T* const (&a)[rows]
                          int64_t tail) noexcept {
   for (int64_t p = 0; p < depth; ++p, b += b_row) {
     const int64_t at = step[p];
-    Vec<T> column[vectors];
-    load_row<T, vectors, part>(column, b, tail);
-    CHAINRULE_UNROLL
-    for (int r = 0; r < rows; ++r) {
-      const Vec<T> x = splat(a[r][at]);
-      CHAINRULE_UNROLL
-      for (int v = 0; v < vectors; ++v) sum[r][v] = fma(x, column[v], sum[r][v]);
-    }
+    add_product<T, rows, vectors, part>(sum, [&](int r) { return a[r][at]; }, b, tail);
   }
 }
 

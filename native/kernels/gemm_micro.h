@@ -93,19 +93,26 @@ inline void start_sums(Vec<T> (&sum)[rows][vectors], const Block<T>& s, const T*
   }
 }
 
+// One step of the contracted axis: sum[r, v] += a(r) * b[v].
+template <typename T, int rows, int vectors, bool part, typename Element>
+inline void add_product(Vec<T> (&sum)[rows][vectors], Element a, const T* b,
+                        int64_t tail) noexcept {
+  Vec<T> column[vectors];
+  load_row<T, vectors, part>(column, b, tail);
+  CHAINRULE_UNROLL
+  for (int r = 0; r < rows; ++r) {
+    const Vec<T> x = splat(a(r));
+    CHAINRULE_UNROLL
+    for (int v = 0; v < vectors; ++v) sum[r][v] = fma(x, column[v], sum[r][v]);
+  }
+}
+
 template <typename T, int rows, int vectors, bool part>
 inline void add_products(Vec<T> (&sum)[rows][vectors], const Block<T>& s, const T* a) noexcept {
   const T* b = s.b;
   const int64_t a_row = s.a_row, a_step = s.a_step, b_row = s.b_row, tail = s.tail;
   for (int64_t p = s.depth; p > 0; --p) {
-    Vec<T> column[vectors];
-    load_row<T, vectors, part>(column, b, tail);
-    CHAINRULE_UNROLL
-    for (int r = 0; r < rows; ++r) {
-      const Vec<T> x = splat(a[r * a_row]);
-      CHAINRULE_UNROLL
-      for (int v = 0; v < vectors; ++v) sum[r][v] = fma(x, column[v], sum[r][v]);
-    }
+    add_product<T, rows, vectors, part>(sum, [=](int r) { return a[r * a_row]; }, b, tail);
     a += a_step;
     b += b_row;
   }

@@ -42,14 +42,7 @@ template <typename T, typename Rule, int vectors>
     w.g += kLanes<T>;
   };
   const auto add = [&]() {
-    Vec<T> column[vectors];
-    load_row<T, vectors, false>(column, g, 0);
-    CHAINRULE_UNROLL
-    for (int r = 0; r < kBlockRows; ++r) {
-      const Vec<T> a = splat(x[r]);
-      CHAINRULE_UNROLL
-      for (int v = 0; v < vectors; ++v) sum[r][v] = fma(a, column[v], sum[r][v]);
-    }
+    add_product<T, kBlockRows, vectors, false>(sum, [=](int r) { return x[r]; }, g, 0);
     x += k;
     g += m;
   };
@@ -89,7 +82,7 @@ struct ProductUpdate {
     for (; row < rows; row += waiting) {
       const int64_t next = least(kBlockRows, rows - row);
       if (whole && next == kBlockRows) {
-        multiply_rows(s, row, now, before, waiting);
+        multiply_block_of(s, row, now, before, waiting);
       } else {
         use(s, before, row - waiting, waiting);
         multiply<T>({next, s.n, s.m, s.x + row, 1, s.k, s.g, s.m, now, s.m});
@@ -102,8 +95,8 @@ struct ProductUpdate {
 
  private:
   template <typename T>
-  static void multiply_rows(const Rows<T, Rule>& s, int64_t row, T* now, const T* before,
-                            int64_t waiting) noexcept {
+  static void multiply_block_of(const Rows<T, Rule>& s, int64_t row, T* now, const T* before,
+                                int64_t waiting) noexcept {
     const int64_t rest = waiting * s.m;  // of which each block takes as much as it gives
     int64_t used = 0;
     for (int64_t j = 0; j < s.m;) {

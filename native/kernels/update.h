@@ -75,6 +75,7 @@ template <typename T>
 Vec<T> greater(Vec<T> a, Vec<T> b) noexcept {
   return select<T>((a > b) | (a != a), a, b);
 }
+
 // m' = m + (g - m)(1 - beta_1); v' = v + (g^2 - v)(1 - beta_2); w' = w - rate m' / (sqrt(v') +
 // epsilon), with v_max' = max(v_max, v') for v' where `amsgrad`.
 template <bool amsgrad>
