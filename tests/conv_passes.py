@@ -9,13 +9,14 @@ from chainrule.plan.conv_passes import (
     split_kernel_gradients,
     widen_few_filters,
 )
-from chainrule.plan.pool_passes import relu_after_pool, sum_before_spreading
+from chainrule.plan.pool_passes import rectify_places, relu_after_pool, sum_before_spreading
 
 AROUND = (
     relu_after_pool,
     sum_before_spreading,
     fuse_conv,
     fuse_conv_pool,
+    rectify_places,
     widen_few_filters,
     scatter_few_channels,
     split_kernel_gradients,

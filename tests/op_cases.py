@@ -497,6 +497,10 @@ def conv_pools(n: int, size: Any, c: int, kernel: Any, m: int, *form: Any) -> li
         Case("conv_pool", forward, {**attributes, "activation": f}, f != "relu", 2e-4)
         for f in ("linear" if c > 8 or len(size) == 1 else "tanh", "relu")
     ]
+    rows += [
+        Case("conv_pool", forward, {**attributes, "rectified": True}, smooth=False, tolerance=2e-4),
+        Case("pooled_bias_gradient", spread, {"window": window}, tolerance=2e-4),
+    ]
     if n:
         more = {"kernel": kernel, "parts": min(n, 2)}
         make = joined(normal(x), spread)
@@ -534,9 +538,9 @@ POOLS = [
 
 
 def places(shape: tuple[int, ...], window: tuple[int, ...]) -> Make:
-    """Numbers of places, some of them outside of the image."""
+    """Numbers of places, some of them outside of the image, some of none in the window."""
     count = int(np.prod(window))
-    return integers(shape, count, "uint8" if count <= 256 else "int32")
+    return integers(shape, count + 1, "uint8" if count < 256 else "int32")
 
 
 def pools(n: int, size: Any, c: int, *form: Any) -> list[Case]:
@@ -800,6 +804,13 @@ LARGE = [
             *((2, 2), (2, 2), (0, 0, 0, 0)),
         )
         if "tanh" not in case.attributes.values()  # float32 has many equal maxima there
+        and case.name != "pooled_bias_gradient"  # too little work
+    ),
+    Case(
+        "pooled_bias_gradient",
+        joined(normal((33, 30, 29, 16)), places((33, 30, 29, 16), (2, 2))),
+        {"window": (2, 2)},
+        tolerance=1e-4,
     ),
     *(
         case

@@ -23,7 +23,7 @@ from chainrule.plan.conv_passes import (
     split_kernel_gradients,
     widen_few_filters,
 )
-from chainrule.plan.pool_passes import relu_after_pool, sum_before_spreading
+from chainrule.plan.pool_passes import rectify_places, relu_after_pool, sum_before_spreading
 from chainrule.plan.verify import verify_graph
 from conv_passes import AROUND
 
@@ -275,6 +275,63 @@ def test_slopes_that_are_an_image_or_a_kernel_are_not_joined() -> None:
         assert names(applied(fuse_conv_pool, [value])) == names([value])
 
 
+# rectify_places
+
+
+def before_rectifying(m: int = 17, c: int = 48, **more: Any) -> list[Value]:
+    """A block with its gradients, as far as the passes before take it."""
+    values = with_slopes(*block(m, c, **more))
+    for one in (relu_after_pool, sum_before_spreading, fuse_conv, fuse_conv_pool):
+        values = one(values)
+    return values
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"strides": (2, 1)}, {"pool": {"window": (3, 2), "strides": (2, 1), "padding": (0,) * 4}}],
+)
+def test_derivatives_heed_a_relu_by_its_places(more: dict[str, Any]) -> None:
+    values = before_rectifying(**more)
+    assert {"relu", "relu_gradient"} <= {*names(values)}
+    changed = applied(rectify_places, values)
+    assert not {"relu", "relu_gradient"} & {*names(changed)}
+    assert "pooled_bias_gradient" in names(changed)
+    place = next(n for n in ordered(changed) if n.op.name == "conv_pool").outputs[1]
+    assert (evaluated([place])[0] == np.prod(more.get("pool", PAIRS)["window"])).any()
+    # Spread by an operation of its own, as where the derivative is scattered.
+    changed = applied(rectify_places, before_rectifying(c=3, **more))
+    assert not {"relu", "relu_gradient"} & {*names(changed)}
+
+
+def test_sums_of_slopes_over_other_axes_stay() -> None:
+    for axes in ((3,), (1,), (0, 1, 2, 3)):
+        values = before_rectifying()
+        cleared = next(n for n in ordered(values) if n.op.name == "relu_gradient").outputs[0]
+        changed = applied(rectify_places, [*values, call("reduce_sum", cleared, axes=axes)])
+        assert "relu" not in names(changed) and names(changed).count("reduce_sum") > 1
+
+
+def test_a_relu_whose_places_others_follow_stays() -> None:
+    values = before_rectifying()
+    pool = next(n for n in ordered(values) if n.op.name == "conv_pool")
+    z, place = pool.outputs
+    slopes = leaf(*z.shape, seed=5)
+    spread = call("max_pool_gradient", slopes, place, size=(14, 13), **PAIRS)
+    others = [z, place, ops.tanh(z), spread, call("relu_gradient", slopes, z)]
+    for other in others:
+        assert "relu" in names(applied(rectify_places, [*values, other]))
+    # Slopes that another relu has cleared.
+    again = call("relu_gradient", slopes, leaf(*z.shape, seed=6))
+    spread = call("max_pool_gradient", again, place, size=(14, 13), **PAIRS)
+    assert "relu" in names(applied(rectify_places, [*values, spread]))
+
+
+def test_a_window_whose_type_has_no_number_for_no_place_stays() -> None:
+    y, _ = block(pool={"window": (16, 16), "strides": (1, 1), "padding": (8, 7, 8, 7)})
+    values = fuse_conv_pool(fuse_conv(relu_after_pool([y])))
+    assert names(applied(rectify_places, values)) == names(values) == ["conv_pool", "relu"]
+
+
 # widen_few_filters
 
 
@@ -466,12 +523,11 @@ def test_a_plan_prints() -> None:
     b = Variable(np.zeros(16, "float32"), name="b")
     y = ops.relu(ops.conv(x, w, padding="same") + b)
     assert str(make_plan([ops.max_pool(y, 2)])) == (
-        "arena 0 bytes, scratch 5,120 bytes a thread, state 1,792 bytes\n"
+        "arena 0 bytes, scratch 1,024 bytes a thread, state 1,792 bytes\n"
         "phase 0\n"
         "  loop over 4 rows, 4 at a time\n"
-        "    local+0:float32[4, 4, 4, 16], local+4096:uint8[4, 4, 4, 16] = "
+        "    output:float32[4, 4, 4, 16], local+0:uint8[4, 4, 4, 16] = "
         "conv_pool(x:float32[4, 8, 8, 3], w:float32[3, 3, 3, 16] whole, b:float32[16] whole; "
-        "groups=1; activation=linear; strides=(1, 1); padding=(1, 1, 1, 1); dilation=(1, 1); "
-        "window=(2, 2); pool_strides=(2, 2); pool_padding=(0, 0, 0, 0))\n"
-        "    output:float32[4, 4, 4, 16] = relu(local+0:float32[4, 4, 4, 16])"
+        "groups=1; activation=linear; rectified=True; strides=(1, 1); padding=(1, 1, 1, 1); "
+        "dilation=(1, 1); window=(2, 2); pool_strides=(2, 2); pool_padding=(0, 0, 0, 0))"
     )

@@ -28,6 +28,7 @@ struct PooledPairs {
   int64_t columns;
   const T* bias;
   bool relu;
+  bool rectified;
   int64_t line;  // places from one row of the convolution to the next
   T* y;
   uint8_t* place;
@@ -54,8 +55,9 @@ template <typename T, int windows, int vectors, bool part>
   for (int w = 0; w < windows; ++w) {
     CHAINRULE_UNROLL
     for (int v = 0; v < vectors; ++v) {
-      const Greatest<T> best = greatest_of_four<T>(sum[4 * w][v], sum[4 * w + 1][v],
-                                                   sum[4 * w + 2][v], sum[4 * w + 3][v]);
+      Greatest<T> best = greatest_of_four<T>(sum[4 * w][v], sum[4 * w + 1][v], sum[4 * w + 2][v],
+                                             sum[4 * w + 3][v]);
+      if (s.rectified) best.rectify(splat_number<T>(4));
       const int64_t element = (to + w) * s.columns + j + v * kLanes<T>;
       if (part && v == vectors - 1) {
         PartVector<T>{tail}.store(s.y + element, best.value);
@@ -79,7 +81,7 @@ struct PoolBlock {
 // The pooled sample. requires: fits_pairs(c, pool); w and scratch as `fill_sample` wants them.
 template <typename T>
 inline void fill_pairs(const Conv& c, const Form& pool, const T* x, const T* w, const T* bias,
-                       bool relu, T* y, uint8_t* place, T* scratch) noexcept {
+                       bool relu, bool rectified, T* y, uint8_t* place, T* scratch) noexcept {
   const Places& places = c.classes.front();
   const Run& run = places.runs.front();
   const PooledPairs<T> s{strip_source(c, x, 0, scratch),
@@ -90,6 +92,7 @@ inline void fill_pairs(const Conv& c, const Form& pool, const T* x, const T* w, 
                          c.columns,
                          bias,
                          relu,
+                         rectified,
                          pool.size[2],
                          y,
                          place};
@@ -139,7 +142,8 @@ inline bool fits_picking(const Conv& c, const Form& pool, DType dtype) {
 }
 
 #if defined(__AVX512F__)
-// The slopes of one window, and the place of the source that each of them meets at the first tap.
+// The slopes of one window, 0 where they have no place, and the place of the source that each of
+// them meets at the first tap.
 struct Picked {
   Vec<float> slope;
   Vec<int32_t> from;
@@ -147,7 +151,9 @@ struct Picked {
 template <typename At>
 inline Picked picked(At at, const float* g, const uint8_t* place) noexcept {
   const Vec<int32_t> number = load_numbers(at, place);
-  return {at.load(g), number + (number & 2)};  // 0, 1, 4, 5: of four rows of four
+  const auto placed = _mm512_cmplt_epi32_mask((__m512i)number, _mm512_set1_epi32(4));
+  const auto slope = (Vec<float>)_mm512_maskz_mov_ps(placed, (__m512)at.load(g));
+  return {slope, number + (number & 2)};  // 0, 1, 4, 5: of four rows of four
 }
 
 // Adds to the sums of `vectors` vectors of columns what one sample gives.

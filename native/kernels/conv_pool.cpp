@@ -8,8 +8,9 @@ namespace {
 struct Joined {
   std::shared_ptr<Conv> conv;
   Call pool;
-  int64_t between;     // elements of a sample between the two
-  bool pairs = false;  // window by window, see conv_pairs.h
+  int64_t between;         // elements of a sample between the two
+  bool pairs = false;      // window by window, see conv_pairs.h
+  bool rectified = false;  // relu behind the pooling
 };
 
 const Joined& joined_of(const Call& call) noexcept {
@@ -66,12 +67,33 @@ T* behind(const Tile& tile, int64_t bytes) noexcept {
   return reinterpret_cast<T*>(tile.scratch + bytes);
 }
 
+// The relu of n maxima; those that are not above 0 stand in no place.
+template <typename T, typename Place>
+void rectify_all(int64_t n, int64_t none, T* y, Place* place) noexcept {
+  each_vector<T>(n, [=](auto at, int64_t i) {
+    Greatest<T> best{at.load(y + i), load_numbers(at, place + i)};
+    best.rectify(splat_number<T>(none));
+    at.store(y + i, best.value);
+    store_numbers(at, place + i, best.number);
+  });
+}
+
 // Scratch: what lies between, then that of the convolution.
 struct ConvPool {
   static bool by_pairs(const Call& call, const Joined& joined) {
     const auto activation = static_cast<Activation>(call.integers[0]);
     return fits_pairs(*joined.conv, form_of(joined.pool)) && call.output(1).dtype == DType::u8 &&
            (activation == Activation::linear || activation == Activation::relu);
+  }
+  template <typename T>
+  static void rectify(const Call& call, const Joined& joined, T* y, std::byte* place) noexcept {
+    const int64_t n = call.output().row_size;
+    const int64_t none = cells_of(form_of(joined.pool));
+    if (call.output(1).dtype == DType::u8) {
+      rectify_all<T>(n, none, y, reinterpret_cast<uint8_t*>(place));
+    } else {
+      rectify_all<T>(n, none, y, reinterpret_cast<int32_t*>(place));
+    }
   }
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
@@ -88,11 +110,12 @@ struct ConvPool {
     for (int64_t n = tile.begin; n < tile.end; ++n) {
       if (joined.pairs) {
         fill_pairs<T>(c, form_of(joined.pool), x, w, argument<T>(tile, 2),
-                      activation == Activation::relu, y, reinterpret_cast<uint8_t*>(place),
-                      scratch);
+                      activation == Activation::relu, joined.rectified, y,
+                      reinterpret_cast<uint8_t*>(place), scratch);
       } else {
         fill_activated<T>(c, x, w, argument<T>(tile, 2), activation, z, scratch);
         run_pool(joined.pool, tile.status, z, y, place);
+        if (joined.rectified) rectify<T>(call, joined, y, place);
       }
       x += c.source_size;
       y += call.output().row_size;
@@ -197,6 +220,7 @@ Kernel prepare_conv_pool(Call& call) {
   if (!activation) return nullptr;
   call.integers[0] = static_cast<int64_t>(*activation);
   auto joined = std::make_shared<Joined>();
+  joined->rectified = call.number("rectified", 0) != 0;
   const Operand& x = call.operand[0];
   const Operand& w = call.operand[1];
   int64_t kernel[kSpace], size[kSpace], stride[kSpace], dilation[kSpace], low[kSpace], high[kSpace];

@@ -2,6 +2,7 @@
 // two maps back. Sums run over windows or places in a fixed order, whatever the tile; maps back
 // visit the cells, so that each element is written once and nothing is cleared first.
 #include "pool_pairs.h"
+#include "widen.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
@@ -146,6 +147,53 @@ struct SumPoolGradient {
   }
 };
 
+// Of one vector of channels: what stands in some place, over all `places` of a sample. Sums of
+// blocks are held in double, as those of `reduce_sum` are.
+template <typename T, typename Place, typename At>
+Vec<T> sum_of_placed(At at, const T* g, const Place* place, int64_t places, int64_t m,
+                     Numbers<T> none) noexcept {
+  constexpr int64_t block = 64, chains = 4, halves = kLanes<T> / kLanes<double>;
+  Vec<double> total[halves] = {};
+  const auto term = [=](int64_t i) {
+    return select<T>(load_numbers(at, place + i * m) == none, Vec<T>{}, at.load(g + i * m));
+  };
+  for (int64_t start = 0; start < places; start += block) {
+    const int64_t end = start + block < places ? start + block : places;
+    Vec<T> sum[chains] = {};
+    int64_t i = start;
+    for (; i + chains <= end; i += chains) {
+      for (int64_t k = 0; k < chains; ++k) sum[k] += term(i + k);
+    }
+    for (; i < end; ++i) sum[0] += term(i);
+    T joined[kLanes<T>];
+    store(joined, (sum[0] + sum[1]) + (sum[2] + sum[3]));
+    for (int64_t h = 0; h < halves; ++h)
+      total[h] += widened<T, double>(joined + h * kLanes<double>);
+  }
+  Vec<T> sum;
+  for (int64_t i = 0; i < kLanes<T>; ++i)
+    sum[i] = static_cast<T>(total[i / kLanes<double>][i % kLanes<double>]);
+  return sum;
+}
+
+template <typename Place>
+struct PooledBiasGradient {
+  template <typename T>
+  static void run(const Call& call, const Tile& tile) noexcept {
+    const int64_t m = call.output().row_size;
+    const int64_t size = call.operand[0].row_size, places = m > 0 ? size / m : 0;
+    const Numbers<T> none = splat_number<T>(call.integers[0]);
+    const T* g = argument<T>(tile, 0);
+    const Place* place = argument<Place>(tile, 1);
+    T* y = output<T>(call, tile);
+    for (int64_t n = tile.begin; n < tile.end; ++n, g += size, place += size, y += m) {
+      each_vector<T>(m, [=](auto at, int64_t j) {
+        at.store(y + j, sum_of_placed<T>(at, g + j, place + j, places, m, none));
+      });
+    }
+  }
+};
+
 // The kernel for the dtype of the places.
 template <template <typename> typename Loop>
 Kernel with_places(const Call& call, const Operand& place) {
@@ -171,6 +219,13 @@ Kernel prepare_max_pool_take(Call& call) {
 Kernel prepare_max_pool_gradient(Call& call) {
   keep_form(call, call.output(), call.operand[0]);
   return with_places<MaxPoolGradient>(call, call.operand[1]);
+}
+
+Kernel prepare_pooled_bias_gradient(Call& call) {
+  call.integers[0] = 1;
+  for (const double cells : call.find("window")->numbers)
+    call.integers[0] *= static_cast<int64_t>(cells);
+  return with_places<PooledBiasGradient>(call, call.operand[1]);
 }
 
 Kernel prepare_sum_pool(Call& call) {

@@ -30,6 +30,8 @@ inline Form form_of(const Call& call) noexcept {
   return form;
 }
 
+inline int64_t cells_of(const Form& f) noexcept { return f.window[0] * f.window[1] * f.window[2]; }
+
 inline void keep_form(Call& call, const Operand& image, const Operand& pooled) {
   Form form;
   const int rank = image.rank - 2;
@@ -154,6 +156,22 @@ struct Greatest {
     value = select<T>(greater, x, value);
     number = greater ? its : number;
 #endif
+  }
+  // The relu of it; where it is not above 0, it stands in no place.
+  void rectify(Numbers<T> none) noexcept {
+#if defined(__AVX512F__)
+    // As written below, GCC 12 fails to compile it where a number comes from memory.
+    if constexpr (sizeof(T) == 4) {
+      const __mmask16 low = _mm512_cmp_ps_mask((__m512)value, _mm512_setzero_ps(), _CMP_NGT_UQ);
+      number = (Numbers<T>)_mm512_mask_mov_epi32((__m512i)number, low, (__m512i)none);
+    } else {
+      const __mmask8 low = _mm512_cmp_pd_mask((__m512d)value, _mm512_setzero_pd(), _CMP_NGT_UQ);
+      number = (Numbers<T>)_mm512_mask_mov_epi64((__m512i)number, low, (__m512i)none);
+    }
+#else
+    number = value > 0 ? number : none;
+#endif
+    value = select<T>(value <= 0, Vec<T>{}, value);
   }
 };
 

@@ -88,6 +88,51 @@ struct Check {
     conv.outputs = {&y, &place};
     CHECK(same_in_tiles(table, with_pooling(conv, q)));
     CHECK(same(y, want) && same(place, where));
+    if (elements(q.window) != 256) rectified(with_pooling(conv, q), want, where);
+  }
+
+  // With the relu behind, and no place where it is 0; of a NaN neither is above 0.
+  void rectified(Invocation conv, Array& want, Array& where) {
+    conv.numbers.emplace_back("rectified", 1.0);
+    CHECK(same_in_tiles(table, conv));
+    for (int64_t i = 0; i < want.size(); ++i) {
+      T& value = want.data<T>()[i];
+      if (!(value > 0)) set_place(where, i, elements(q.window));
+      if (value <= 0) value = 0;
+    }
+    CHECK(same(*conv.outputs[0], want) && same(place, where));
+    sum_of_placed();
+  }
+
+  void set_place(Array& places, int64_t i, int64_t number) {
+    if (place_type == DType::u8) {
+      places.data<uint8_t>()[i] = static_cast<uint8_t>(number);
+    } else {
+      places.data<int32_t>()[i] = static_cast<int32_t>(number);
+    }
+  }
+  int64_t place_at(int64_t i) {
+    return place_type == DType::u8 ? place.data<uint8_t>()[i] : place.data<int32_t>()[i];
+  }
+
+  void sum_of_placed() {
+    Array g = drawn<T>(pooled, random), got(dtype_of<T>(), {p.n, p.m});
+    Invocation call{"pooled_bias_gradient", {&g, &place}, {&got}};
+    call.lists = {{"window", q.window}};
+    CHECK(same_in_tiles(table, call));
+    const int64_t places = elements(q.out(space));
+    for (int64_t n = 0; n < p.n; ++n) {
+      for (int64_t c = 0; c < p.m; ++c) {
+        double sum = 0;
+        for (int64_t i = 0; i < places; ++i) {
+          const int64_t at = (n * places + i) * p.m + c;
+          if (place_at(at) != elements(q.window)) sum += static_cast<double>(g.data<T>()[at]);
+        }
+        const double near = (sizeof(T) == 4 ? 1e-6 : 1e-14) * static_cast<double>(places);
+        CHECK_NEAR(got.data<T>()[n * p.m + c], sum, near);
+      }
+    }
+    CHECK(got.guarded());
   }
 
   // requires: places of the maxima.

@@ -2,18 +2,26 @@
 
 Each body is its decomposition. Of a convolution, `strides`, `padding`, `dilation` and `groups` are
 its own; of the pooling, `window`, `pool_strides` and `pool_padding`; `space` is the size of what
-lies in between.
+lies in between. A place that is the number of a window's cells stands for none of them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.graph import Primitive, Spec, fused
+import numpy as np
+
+from chainrule.errors import ArgumentError
+from chainrule.graph import Primitive, Spec, Value, fused
 from chainrule.ops.conv import by_sample, conv_transpose
 from chainrule.ops.conv_fused import conv_bias, partial_kernel_gradients
-from chainrule.ops.pool import max_pool, max_pool_gradient
+from chainrule.ops.elementwise import relu, where
+from chainrule.ops.logic import equal, less
+from chainrule.ops.pool import max_pool, max_pool_gradient, place_dtype
+from chainrule.ops.reduce import reduce_sum
+from chainrule.ops.shape import fill
 
 Shape = tuple[int, ...]
 Specs = Sequence[Spec]
@@ -45,7 +53,9 @@ def _flops(convolution: Primitive, specs: Specs, form: dict[str, Any]) -> float:
     return float(convolution.flops(specs, convolution.infer(specs, form), **form))
 
 
-def _forward_flops(specs: Specs, outputs: Specs, **attributes: Any) -> float:
+def _forward_flops(
+    specs: Specs, outputs: Specs, *, rectified: bool = False, **attributes: Any
+) -> float:
     form, _ = _split(attributes)
     return _flops(conv_bias, specs, form)
 
@@ -76,20 +86,67 @@ def conv_pool(
     pool_padding: Shape,
     groups: int = 1,
     activation: str = "linear",
+    rectified: bool = False,
 ) -> Any:
-    """``max_pool(conv_bias(x, w, b))`` and the places of the maxima."""
+    """``max_pool(conv_bias(x, w, b))`` and the places of the maxima; where `rectified`, the relu of
+    the maxima, of which those that are not above 0 stand in no place."""
     form = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
     z = conv_bias(x, w, b, activation=activation, **form)
-    return max_pool(z, **_pool(window, pool_strides, pool_padding))
+    y, place = max_pool(z, **_pool(window, pool_strides, pool_padding))
+    if not rectified:
+        return y, place
+    above = less(_full(y, 0), y)
+    return relu(y), where(above, place, _full(place, math.prod(window)))
+
+
+def _full(like: Any, value: int) -> Any:
+    """Return this number for each element of an array or `Value`, in its type."""
+    if isinstance(like, Value):
+        return fill(shape=like.shape, value=float(value), dtype=like.dtype)
+    return np.full(like.shape, value, like.dtype)
+
+
+def has_nowhere(window: Shape) -> bool:
+    """Return whether the type of the places has a number that stands for none of them."""
+    return math.prod(window) <= np.iinfo(place_dtype(window)).max
+
+
+def _check_nowhere(name: str, window: Shape) -> None:
+    if not has_nowhere(window):
+        raise ArgumentError(
+            f"{name}: {place_dtype(window)} has no number beside those of a window of "
+            f"{math.prod(window)} cells"
+        )
 
 
 @conv_pool.shape_rule
-def _(x: Spec, w: Spec, b: Spec, **attributes: Any) -> Any:
+def _(x: Spec, w: Spec, b: Spec, *, rectified: bool = False, **attributes: Any) -> Any:
     form, pool = _split(attributes)
+    if rectified:
+        _check_nowhere("conv_pool", pool["window"])
     return max_pool.infer(conv_bias.infer([x, w, b], form), pool)
 
 
 conv_pool.tiling(by_sample)
+
+
+@fused("n *t m:float, n *t m:any -> ?", cost=2, reduces=True)
+def pooled_bias_gradient(g: Any, place: Any, *, window: Shape) -> Any:
+    """``sum_t g[n, t, m]`` over the t whose maximum stands in some place: for each sample, the
+    derivative by a bias that is added before `rectified` pooling."""
+    nowhere = equal(place, _full(place, math.prod(window)))
+    return reduce_sum(where(nowhere, _full(g, 0), g), axes=tuple(range(1, len(g.shape) - 1)))
+
+
+@pooled_bias_gradient.shape_rule
+def _(g: Spec, place: Spec, *, window: Shape) -> Spec:
+    _check_nowhere("pooled_bias_gradient", window)
+    return Spec((g.shape[0], g.shape[-1]), g.dtype)
+
+
+@pooled_bias_gradient.tiling
+def _(specs: Specs, outputs: Specs, **_: Any) -> Any:
+    return True, True
 
 
 @fused("n *s c:float, n *t m:float, n *t m:any -> ?", flops=_gradient_flops)

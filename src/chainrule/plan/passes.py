@@ -19,7 +19,11 @@ from chainrule.plan.conv_passes import (
 )
 from chainrule.plan.norm_passes import fuse_norm, split_columns
 from chainrule.plan.plan import nbytes
-from chainrule.plan.pool_passes import relu_after_pool, sum_before_spreading
+from chainrule.plan.pool_passes import (
+    rectify_places,
+    relu_after_pool,
+    sum_before_spreading,
+)
 from chainrule.plan.recurrent_passes import (
     fuse_input_gradients,
     fuse_inputs,
@@ -318,6 +322,7 @@ PASSES: tuple[Pass, ...] = (
     split_dense,
     split_columns,
     fuse_conv_pool,
+    rectify_places,
     widen_few_filters,
     scatter_few_channels,
     split_kernel_gradients,

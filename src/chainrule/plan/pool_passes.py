@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule.graph import Node, Value, ordered
+from chainrule.graph import Node, Value, ordered, renewed
+from chainrule.ops.conv_pool import has_nowhere
 from chainrule.plan.rewriting import Outputs, Readers, apply, readers_of, rewrite
 
 
@@ -87,3 +88,86 @@ def _summed(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
     if spread.op.name != "max_pool_gradient" or not set(space) <= set(node.attributes["axes"]):
         return None
     return apply("reduce_sum", spread.arguments[:1], node.attributes, node.path)
+
+
+def rectify_places(outputs: list[Value]) -> list[Value]:
+    """Let a convolution with pooling apply the relu behind it, and give maxima that are not above 0
+    no place.
+
+    The derivatives that follow the places then heed the relu, which needs no pass of its own. On a
+    Zen 5 a step of 28 x 28 places, 32 filters and 128 units is 2 % faster by it.
+    """
+    rectified = _Rectified(readers_of(outputs), set(outputs))
+    for node in ordered(outputs):
+        if node.op.name == "conv_pool":
+            rectified.add(node)
+    return rewrite(outputs, rectified.rule) if rectified.relus else outputs
+
+
+# Which argument of a derivative of `max_pool` has the slopes; the places come behind it.
+_SLOPES = {"max_pool_gradient": 0, "unpooled_conv_transpose": 0, "unpooled_kernel_gradients": 1}
+
+
+class _Rectified:
+    """Convolutions with pooling whose value only a relu reads, and whose places only derivatives
+    that are 0 where the relu is."""
+
+    def __init__(self, readers: Readers, wanted: set[Value]) -> None:
+        self.readers, self.wanted = readers, wanted
+        self.relus: set[Node] = set()
+        self.pool_of: dict[Value | None, Node] = {}  # by the value of the relu
+        self.made: dict[Node, Outputs] = {}  # what stands for a pool and its relu
+
+    def add(self, pool: Node) -> None:
+        """Take note of a convolution with pooling, if it is such."""
+        z, place = pool.outputs
+        relus = self.readers.get(z, [])
+        if len(relus) != 1 or relus[0].op.name != "relu" or {z, place} & self.wanted:
+            return
+        y = relus[0].outputs[0]
+        following = self.readers.get(place, [])
+        if has_nowhere(pool.attributes["window"]) and all(_follows(n, place, y) for n in following):
+            self.relus.add(relus[0])
+            self.pool_of[y] = pool
+
+    def rule(self, node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
+        """Return what stands for the outputs of a node."""
+        if node in self.relus:
+            return arguments
+        if node in self.pool_of.values():
+            attributes = {**node.attributes, "rectified": True}
+            self.made[node] = apply(node.op.name, arguments, attributes, node.path)
+            return self.made[node]
+        at = _SLOPES.get(node.op.name)
+        if at is not None and node.arguments[at + 1].node in self.made:
+            g, _ = _cleared(arguments[at])
+            return renewed(node, (*arguments[:at], g, *arguments[at + 1 :]))
+        return self._bias(node, arguments[0]) if node.op.name == "reduce_sum" else None
+
+    def _bias(self, node: Node, slopes: Value) -> Outputs | None:
+        """Return the sum of slopes over space, which needs no more than their places."""
+        pool = self.pool_of.get(_cleared(node.arguments[0])[1])
+        axes, space = node.attributes["axes"], range(1, slopes.ndim - 1)
+        if pool is None or not set(space) <= set(axes) <= {0, *space}:
+            return None
+        operands = (_cleared(slopes)[0], self.made[pool][1])
+        window = {"window": pool.attributes["window"]}
+        sums = apply("pooled_bias_gradient", operands, window, node.path)
+        return sums if 0 not in axes else apply("reduce_sum", sums, {"axes": (0,)}, node.path)
+
+
+def _follows(node: Node, place: Value, y: Value) -> bool:
+    """Return whether a node spreads, to these places, slopes that are 0 where y is not above 0."""
+    at = _SLOPES.get(node.op.name)
+    if at is None or node.arguments[at + 1] is not place:
+        return False
+    return _cleared(node.arguments[at])[1] is y
+
+
+def _cleared(slopes: Value) -> tuple[Value, Value | None]:
+    """Return the slopes before those were cleared where the value of a relu is 0, and that
+    value."""
+    if slopes.node is None or slopes.node.op.name != "relu_gradient":
+        return slopes, None
+    g, y = slopes.node.arguments
+    return g, y
