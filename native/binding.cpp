@@ -66,7 +66,9 @@ Attribute attribute_of(nb::handle name, nb::handle value) {
 Operand operand_of(nb::handle described) {
   Operand operand;
   operand.dtype = dtype_of(nb::cast<std::string>(described[0]));
-  operand.tiled = nb::cast<bool>(described[1]);
+  const int tiling = nb::cast<int>(described[1]);  // 0: whole, 1: by rows, 2: by columns
+  operand.tiled = tiling != 0;
+  operand.columns = tiling == 2;
   const auto shape = nb::cast<std::vector<int64_t>>(described[2]);
   operand.rank = static_cast<int>(shape.size());
   if (operand.rank > max_rank) {

@@ -232,6 +232,8 @@ def _products() -> list[Case]:
                 rows += [Case("matmul", normal(x, w), flips, tolerance=2e-4)]
                 rows += [Case("batch_matmul", normal((3, *x), (3, *w)), flips, tolerance=2e-4)]
         rows += [Case("partial_products", normal((n, 3 * k), (3, k, m)), tolerance=2e-4)]
+        rows += [Case("transposed_matmul", normal((n, k), (k, m)), tolerance=2e-4)]
+        rows += [Case("turned", normal((n, k)))]
         for activation in ("linear", "relu", "tanh", "sigmoid"):
             attributes = {"activation": activation}
             smooth = activation != "relu"
@@ -785,6 +787,8 @@ LARGE = [
     ),
     Case("dense", normal((1001, 257), (257, 303), (303,)), {"activation": "tanh"}, tolerance=1e-3),
     Case("partial_products", normal((33, 800), (8, 100, 303)), tolerance=1e-3),
+    Case("transposed_matmul", normal((1003, 257), (257, 101)), tolerance=1e-3),
+    Case("turned", normal((2001, 803))),
     Case("dense_of_parts", normal((6, 1001, 303), (303,)), {"activation": "relu"}),
     *(
         replace(case, tolerance=1e-3)

@@ -12,7 +12,6 @@ from chainrule.callbacks import LayerStatistics
 from chainrule.executors import set_num_threads
 from chainrule.layers import Activation, Dense, Input
 from chainrule.models import Sequential
-from chainrule.plan import passes
 from chainrule.utils import set_random_seed
 from plans import calls, plan_of
 
@@ -47,7 +46,7 @@ def test_same_bits_as_one_after_the_other(
         model = made()
         found.add(bits(model, batch))
         assert calls(plan_of(model)).count(TOGETHER) == together
-    monkeypatch.setattr(passes, "_LARGE_KERNEL", 1 << 40)
+    monkeypatch.setattr("chainrule.plan.build.update_within_product", lambda values: values)
     apart = made()
     assert {bits(apart, batch)} == found
     assert TOGETHER not in calls(plan_of(apart))
@@ -71,7 +70,7 @@ def test_where_nothing_else_reads_the_gradient(
     model = made(optimizer)
     found = bits(model, 16)
     assert calls(plan_of(model)).count(TOGETHER) == together
-    monkeypatch.setattr(passes, "_LARGE_KERNEL", 1 << 40)
+    monkeypatch.setattr("chainrule.plan.build.update_within_product", lambda values: values)
     assert bits(made(type(optimizer).from_config(config)), 16) == found
 
 
@@ -91,7 +90,7 @@ def test_statistics_still_see_the_gradient(monkeypatch: pytest.MonkeyPatch) -> N
     assert plain == each == auto
     kernel = [w.name for w in seen.data.weights].index("wide.kernel")
     assert seen.data.gradient["norm"][:, kernel].min() > 0
-    monkeypatch.setattr(passes, "_LARGE_KERNEL", 1 << 40)
+    monkeypatch.setattr("chainrule.plan.build.update_within_product", lambda values: values)
     apart = measured(1)[1].data
     for table in ("gradient", "update", "weight"):
         assert getattr(seen.data, table).tobytes() == getattr(apart, table).tobytes()
@@ -103,5 +102,5 @@ def test_beside_layers_that_are_recomputed(saved: int, monkeypatch: pytest.Monke
     model = made(recompute=not saved, memory_limit=limit)
     found = bits(model, 64)
     assert TOGETHER in calls(plan_of(model))
-    monkeypatch.setattr(passes, "_LARGE_KERNEL", 1 << 40)
+    monkeypatch.setattr("chainrule.plan.build.update_within_product", lambda values: values)
     assert bits(made(), 64) == found

@@ -47,7 +47,8 @@ bool writes(const ProgramSpec& spec, const Access& access) {
 bool same_rows(const ProgramSpec& spec, const Access& a, const Access& b) {
   const Operand& x = operand_of(spec, a);
   const Operand& y = operand_of(spec, b);
-  return a.begin == b.begin && x.tiled && y.tiled && row_bytes_of(x) == row_bytes_of(y);
+  return a.begin == b.begin && x.tiled && y.tiled && !x.columns && !y.columns &&
+         row_bytes_of(x) == row_bytes_of(y);
 }
 
 bool in_place(const ProgramSpec& spec, const Access& a, const Access& b) {

@@ -64,12 +64,13 @@ inline int64_t tiles_of(const LoopSpec& loop) noexcept {
 inline int64_t bytes_of(const Operand& operand) noexcept {
   return operand.size * size_of(operand.dtype);
 }
+// From one row of the loop to the next.
 inline int64_t row_bytes_of(const Operand& operand) noexcept {
-  return operand.row_size * size_of(operand.dtype);
+  return (operand.columns ? 1 : operand.row_size) * size_of(operand.dtype);
 }
-// A scalar has one row.
+// The rows of the loop that it takes part in. A scalar has one.
 inline int64_t rows_of(const Operand& operand) noexcept {
-  return operand.rank == 0 ? 1 : operand.shape[0];
+  return operand.rank == 0 ? 1 : operand.shape[operand.columns ? operand.rank - 1 : 0];
 }
 
 }  // namespace chainrule

@@ -35,7 +35,7 @@ void measure_operand(Operand& operand, const std::string& where) {
     if (length > 0 && operand.row_size > most_bytes / length) fail(where, "the array is too large");
     if (axis > 0) operand.row_size *= length;
   }
-  operand.size = operand.row_size * rows_of(operand);
+  operand.size = operand.rank == 0 ? 1 : operand.row_size * operand.shape[0];
 }
 
 // Items of one level must be used by the ranges of the level above in order, each exactly once.
@@ -85,6 +85,7 @@ void verify_location(const ProgramSpec& spec, const LoopSpec& loop, int64_t call
   if (local && !operand.tiled && tiles_of(loop) > 1) {
     fail(where, "is wanted whole, but scratch holds one tile of " + text(loop.tile) + " rows");
   }
+  if (local && operand.columns) fail(where, "is tiled by columns, but scratch holds rows");
   const int64_t needed = local && operand.tiled
                              ? std::min(loop.tile, loop.rows) * row_bytes_of(operand)
                              : bytes_of(operand);

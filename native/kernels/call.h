@@ -26,10 +26,12 @@ constexpr int max_rank = 8;
 constexpr int max_operands = 16;
 
 // The type of one operand of a call. Arrays are dense and row-major. A tiled operand is handed to
-// the kernel at the first row of the tile; any other operand is handed over whole.
+// the kernel at the first row of the tile, or where it is tiled by columns at that element of the
+// first row; any other operand is handed over whole.
 struct Operand {
   DType dtype = DType::f32;
   bool tiled = false;
+  bool columns = false;
   bool constant = false;  // no call of the program writes it: rows after the tile may be read too
   int rank = 0;
   int64_t shape[max_rank] = {};
@@ -52,9 +54,9 @@ struct Call;
 // the report does not depend on the number of threads.
 struct Status;
 
-// One tile of one call. `operand[i]` points at row `begin` where operand i is tiled, at element 0
-// where it is not; the outputs follow the arguments. Scratch is the calling thread's, 64-byte
-// aligned, `Call::scratch_bytes` long, and holds nothing between calls.
+// One tile of one call. `operand[i]` points at row (or column) `begin` where operand i is tiled, at
+// element 0 where it is not; the outputs follow the arguments. Scratch is the calling thread's,
+// 64-byte aligned, `Call::scratch_bytes` long, and holds nothing between calls.
 struct Tile {
   void* const* operand;
   int64_t begin;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../engine/registry.h"
+#include "../engine/spec.h"
 #include "check.h"
 
 namespace chainrule::test {
@@ -98,7 +99,8 @@ inline Operand describe(const Array& array, bool tiled) {
   return operand;
 }
 
-// A call of one operation. Arguments are tiled unless named in `whole`; outputs follow them.
+// A call of one operation. Arguments are tiled unless named in `whole`; outputs follow them, which
+// are tiled by `columns` where so said.
 struct Invocation {
   std::string operation;
   std::vector<Array*> arguments;
@@ -107,6 +109,7 @@ struct Invocation {
   std::vector<size_t> whole = {};
   std::vector<std::pair<std::string, std::string>> words = {};
   std::vector<std::pair<std::string, std::vector<int64_t>>> lists = {};
+  bool columns = false;
 };
 
 inline bool is_whole(const Invocation& invocation, size_t i) {
@@ -123,8 +126,10 @@ inline Call make_call(const Invocation& invocation) {
   for (size_t i = 0; i < invocation.arguments.size(); ++i) {
     call.operand[call.operands++] = describe(*invocation.arguments[i], !is_whole(invocation, i));
   }
-  for (const Array* array : invocation.outputs)
-    call.operand[call.operands++] = describe(*array, true);
+  for (const Array* array : invocation.outputs) {
+    call.operand[call.operands] = describe(*array, true);
+    call.operand[call.operands++].columns = invocation.columns;
+  }
   for (const auto& [name, value] : invocation.numbers)
     call.attributes.push_back({name, {value}, ""});
   for (const auto& [name, word] : invocation.words) call.attributes.push_back({name, {}, word});
@@ -145,12 +150,12 @@ inline void run_tiles(const Call& call, const std::vector<Array*>& arrays, int64
                       int64_t first, Status& status) {
   std::vector<std::byte> scratch(static_cast<size_t>(call.scratch_bytes) + 64);
   const size_t past = reinterpret_cast<uintptr_t>(scratch.data()) % 64;
-  const int64_t rows = arrays[static_cast<size_t>(call.arguments)]->rows();
+  const int64_t rows = rows_of(call.output());
   for (int64_t begin = first * tile; begin < rows; begin += tile_threads * tile) {
     void* pointers[max_operands];
     for (size_t i = 0; i < arrays.size(); ++i) {
       const Operand& operand = call.operand[i];
-      const int64_t skip = operand.tiled ? begin * operand.row_size * size_of(operand.dtype) : 0;
+      const int64_t skip = operand.tiled ? begin * row_bytes_of(operand) : 0;
       pointers[i] = arrays[i]->raw() + skip;
     }
     const int64_t end = rows - begin < tile ? rows : begin + tile;
@@ -170,7 +175,7 @@ inline bool run_call(const KernelTable& table, const Invocation& invocation,
   arrays.insert(arrays.end(), invocation.outputs.begin(), invocation.outputs.end());
   Status own;
   if (status == nullptr) status = &own;
-  const int64_t rows = std::max<int64_t>(invocation.outputs[0]->rows(), 1);
+  const int64_t rows = std::max<int64_t>(rows_of(call.output()), 1);
   tile = std::min(tile, rows);
   std::vector<std::thread> others;
   for (int64_t first = 1; first < tile_threads && tile < rows; ++first) {

@@ -169,6 +169,30 @@ void check_parts(const KernelTable& table, int64_t parts, Sizes one) {
   }
 }
 
+// Columns made of rows: a product, and a matrix as it is.
+template <typename T>
+void check_columns(const KernelTable& table, Sizes sizes) {
+  Matrices<T> s(sizes, false, false, 1);
+  Array turned(dtype_of<T>(), {sizes.m, sizes.n});
+  const Invocation product{"transposed_matmul", {&s.x, &s.w}, {&turned}, {}, {1}, {}, {}, true};
+  CHECK(run_call(table, product));
+  CHECK(turned.guarded());
+  for (int64_t i = 0; i < sizes.n; ++i) {
+    for (int64_t j = 0; j < sizes.m; ++j)
+      s.y.template data<T>()[i * sizes.m + j] = turned.data<T>()[j * sizes.n + i];
+  }
+  compare(s, 1, false, "linear");
+  check_tiles<T>(table, product);
+  Array back(dtype_of<T>(), {sizes.k, sizes.n});
+  const Invocation as_it_is{"turned", {&s.x}, {&back}, {}, {}, {}, {}, true};
+  CHECK(run_call(table, as_it_is));
+  CHECK(back.guarded());
+  for (int64_t i = 0; i < sizes.n * sizes.k; ++i) {
+    CHECK(back.data<T>()[i % sizes.k * sizes.n + i / sizes.k] == s.x.template data<T>()[i]);
+  }
+  check_tiles<T>(table, as_it_is);
+}
+
 // A NaN or an infinity of one row reaches that row, all of it, and no other.
 template <typename T>
 void check_nan(const KernelTable& table, int64_t m) {
@@ -214,6 +238,7 @@ void check_type(const KernelTable& table) {
     check_dense<T>(table, sizes);
     if (sizes.n * sizes.m < 1000) check_batch<T>(table, sizes, 1 + sizes.n % 3);
     if (sizes.n * sizes.m < 1000) check_parts<T>(table, 1 + sizes.n % 5, sizes);
+    check_columns<T>(table, sizes);
   }
   check_batch<T>(table, {4, 4, 4}, 0);
   for (const int64_t m : {1, 3, 16, 50}) check_nan<T>(table, m);

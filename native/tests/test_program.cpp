@@ -64,6 +64,16 @@ void test_loops() {
                     [](ProgramSpec& s) { s.loops[0].rows = 99; });
   expect_load_error("call 3 (reduce_sum), output 0: an output must be tiled",
                     [](ProgramSpec& s) { s.calls[3].call.operand[1].tiled = false; });
+  expect_load_error("call 1 (add), argument 1: is tiled by columns, but scratch holds rows",
+                    [](ProgramSpec& s) { s.calls[1].call.operand[1].columns = true; });
+  expect_load_error("call 2 (require_finite), output 0: has 3 rows in a loop of 100",
+                    [](ProgramSpec& s) {
+                      Operand& output = s.calls[2].call.operand[1];
+                      output.columns = true;
+                      output.rank = 2;
+                      output.shape[1] = 3;
+                      s.arena_bytes += 1600;
+                    });
 }
 
 void test_shapes() {
@@ -123,6 +133,14 @@ void test_overlaps() {
                       s.calls[0].location[2] = {Kind::arena, 864};
                       s.calls[1].location[0] = {Kind::arena, 864};
                       s.calls[1].call.operand[0].tiled = false;
+                      s.arena_bytes += 800;
+                    });
+  // Columns of what the same loop goes through by rows.
+  expect_load_error("call 1 (add), operand 0: overlaps operand 2 of call 0 (add)",
+                    [](ProgramSpec& s) {
+                      s.calls[0].location[2] = {Kind::arena, 864};
+                      s.calls[0].call.operand[2].columns = true;
+                      s.calls[1].location[0] = {Kind::arena, 864};
                       s.arena_bytes += 800;
                     });
   // Two loops of one phase.

@@ -149,7 +149,8 @@ def _call(call: Call) -> dict[str, Any]:
         "name": call.name,
         "arguments": call.arguments,
         "operands": [
-            (o.spec.dtype, o.tiled, o.spec.shape, o.place.kind, o.place.at) for o in call.operands
+            (o.spec.dtype, o.tiled + o.columns, o.spec.shape, o.place.kind, o.place.at)
+            for o in call.operands
         ],
         "attributes": {k: v for k, v in call.attributes.items() if v is not None},
     }

@@ -30,7 +30,8 @@ class Primitive:
     its own), `in_place` (an output may be written over its argument), `alias` (the output is the
     argument under another shape), `cost` (vectorised passes an element), `flops` (a rule like a
     shape rule: arithmetic operations of a contraction), `unit` (rows that the kernel likes to be
-    given together), `reduces` (reads far more than it writes),
+    given together), `columns` (loops run over the last axis of the output, which are the rows of
+    its tiled arguments), `reduces` (reads far more than it writes),
     `checks` (looks at values and may stop the run).
     """
 
@@ -45,6 +46,7 @@ class Primitive:
         self.cost: float = float(facts.pop("cost", 1.0))
         self.flops: Rule | None = facts.pop("flops", None)
         self.unit = int(facts.pop("unit", 1))
+        self.columns = bool(facts.pop("columns", False))
         self.reduces = bool(facts.pop("reduces", False))
         self.checks = bool(facts.pop("checks", False))
         if facts:

@@ -113,6 +113,33 @@ def _(g: Value, y: Value, x: Value, w: Value) -> Any:
     return reshape(dx, shape=x.shape), batch_matmul(_cut(x, w.shape[0]), g, transpose_x=True)
 
 
+@fused(
+    "m k, k n -> n m",
+    flops=lambda specs, _: 2.0 * specs[0].size * specs[1].shape[1],
+    unit=64,
+    columns=True,
+)
+def transposed_matmul(x: Any, w: Any) -> Any:
+    """``y[n, m] = sum_k x[m, k] * w[k, n]``: ``(x w)^T``, of which each row of x makes a column."""
+    return transpose(matmul(x, w), axes=(1, 0))
+
+
+@fused("n m -> m n", columns=True)
+def turned(x: Any) -> Any:
+    """``y[m, n] = x[n, m]``, of which each row of x makes a column."""
+    return transpose(x, axes=(1, 0))
+
+
+@turned.tiling
+def _(specs: Any, outputs: Any) -> Any:
+    return (True,)
+
+
+@transposed_matmul.tiling
+def _(specs: Any, outputs: Any) -> Any:
+    return True, False
+
+
 @fused("c n m, m -> n m")
 def dense_of_parts(x: Any, b: Any, *, activation: str = "linear") -> Any:
     """``y[n, m] = f(sum_c x[c, n, m] + b[m])``: `dense` from the terms of its product."""

@@ -10,9 +10,10 @@ from chainrule.graph import Node, Value, Variable, among
 from chainrule.graph.autodiff import behind
 from chainrule.graph.trail import following
 from chainrule.plan import tiles
+from chainrule.plan.kernel_passes import update_within_product
 from chainrule.plan.limit import Limit, fitting
 from chainrule.plan.memory import Interval, pack
-from chainrule.plan.passes import PASSES, update_within_product
+from chainrule.plan.passes import PASSES
 from chainrule.plan.plan import (
     Call,
     Operand,
@@ -231,7 +232,7 @@ class Builder:
         loop = self.schedule.loop_of[writer]
         for reader, tiled in self.readers.get(variable.leaf, []):
             before = self._phase(reader) < loop.phase
-            same = self.schedule.loop_of[reader] is loop and tiled
+            same = self.schedule.loop_of[reader] is loop and tiled and not writer.op.columns
             earlier = same and self.position[reader] < self.position[writer]
             itself = same and reader is writer and writer.op.in_place
             if not (before or earlier or itself):
@@ -343,11 +344,12 @@ class Builder:
 
     def _call(self, node: Node, flat: int | None) -> Call:
         tiled = (*tiled_arguments(node), *(True for _ in node.outputs))
-        operands = []
+        operands: list[Operand] = []
         for value, advances in zip((*node.arguments, *node.outputs), tiled, strict=True):
             place = self.place[root(value, self.schedule.copies)]
             spec = value.spec if flat is None else type(value.spec)((flat,), value.dtype)
-            operands.append(Operand(spec, advances, place))
+            columns = node.op.columns and len(operands) >= len(node.arguments)
+            operands.append(Operand(spec, advances, place, columns))
         return Call(node.op.name, len(node.arguments), operands, node.attributes, node.path)
 
     def _late_copies(self) -> dict[int, list[PlannedLoop]]:

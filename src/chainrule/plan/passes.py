@@ -6,19 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.dtypes import Array
-from chainrule.graph import Node, Value, among, expand, ordered, registry, renewed, same
+from chainrule.graph import Node, Value, expand, ordered, registry, renewed, same
 from chainrule.graph.primitive import run_body
-from chainrule.plan import tiles
 from chainrule.plan.conv_passes import (
-    LANES,
     fuse_conv,
     fuse_conv_pool,
     scatter_few_channels,
     split_kernel_gradients,
     widen_few_filters,
 )
+from chainrule.plan.kernel_passes import split_dense, turn_large_products
 from chainrule.plan.norm_passes import fuse_norm, split_columns
-from chainrule.plan.plan import nbytes
 from chainrule.plan.pool_passes import (
     rectify_places,
     relu_after_pool,
@@ -32,12 +30,10 @@ from chainrule.plan.recurrent_passes import (
 )
 from chainrule.plan.rewriting import (
     Outputs,
-    Readers,
     absorb_activation,
     apply,
     biased,
     fuse,
-    readers_of,
     rewrite,
 )
 
@@ -161,54 +157,6 @@ def _with_bias(node: Node, arguments: tuple[Value, ...], inner: list[Value]) -> 
     return apply("dense", operands, {"activation": "linear"}, product.path)
 
 
-def split_dense(outputs: list[Value]) -> list[Value]:
-    """Cut the product of a small batch along the rows of a large kernel that is being trained.
-
-    Cut along the samples, every thread reads the whole kernel, half of which another has just
-    updated, and an update must first take the rows back from whoever read them. Cut along the rows
-    of the kernel, as the update is, a thread reads and writes its own rows only; what travels are
-    the partial sums. The cut depends on the shapes alone.
-    """
-    readers = readers_of(outputs)
-
-    def rule(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
-        if node.op.name != "dense" or not _trains_alone(node, readers):
-            return None
-        x, w, b = arguments
-        parts = _parts(x.shape[0], w)
-        if parts < _LEAST_PARTS:
-            return None
-        (k, m), path = w.shape, node.path
-        cut = apply("reshape", (w,), {"shape": (parts, k // parts, m)}, path)[0]
-        terms = apply("partial_products", (x, cut), {}, path)[0]
-        return apply("dense_of_parts", (terms, b), node.attributes, path)
-
-    return rewrite(outputs, rule)
-
-
-_LEAST_PARTS, _MOST_PARTS = 4, 8
-_LEAST_DEPTH = 32  # rows of a part
-_LEAST_KERNEL = 16384  # elements: smaller ones travel in no time
-
-
-def _trains_alone(node: Node, readers: Readers) -> bool:
-    """Return whether the kernel of this `dense` is a variable that otherwise is only updated."""
-    x, w, _ = node.arguments
-    others = [n for n in readers[w] if n is not node]
-    updates = all(n.op.elementwise or n.op.name.endswith("_update") for n in others)
-    trained = any(n.op.name == "matmul" and n.attributes["transpose_x"] for n in readers[x])
-    return w.variable is not None and bool(others) and updates and trained
-
-
-def _parts(batch: int, w: Value) -> int:
-    """Return the number of parts: a divisor of the rows that keeps the partial sums small."""
-    rows, columns = w.shape
-    if w.size < _LEAST_KERNEL or columns < 2:
-        return 0
-    most = min(_MOST_PARTS, rows // max(batch, 1), rows // _LEAST_DEPTH)
-    return max((c for c in range(1, most + 1) if rows % c == 0), default=0)
-
-
 def fold_factors(outputs: list[Value]) -> list[Value]:
     """Let the update of a weight multiply it, and its gradient, by single numbers.
 
@@ -252,39 +200,6 @@ def _scalar_last(arguments: Sequence[Value]) -> tuple[Value, Value] | None:
     return None
 
 
-def update_within_product(outputs: list[Value]) -> list[Value]:
-    """Let Adam update a kernel too large for the cache while its gradient is computed, where
-    nothing else reads the gradient.
-
-    Arithmetic hides the way to memory, and the roots and quotients. On a Zen 5 a step of 28 x 28
-    places, 32 filters and 128 units takes 423 us instead of 470 at batch 32 and 1500 instead of
-    1540 at 128. Of 784-128-10, which the cache holds, it takes 44.1 instead of 45.5, but 19.5
-    instead of 11.1 at batch 1.
-    """
-    return fuse(outputs, _updated_within)
-
-
-_LARGE_KERNEL = tiles.CACHE
-_LEAST_BATCH, _MOST_BATCH = 2, 128
-_MOST_COLUMNS = 1024  # blocks of rows stay near
-
-
-def _updated_within(node: Node, arguments: tuple[Value, ...], inner: list[Value]) -> Outputs | None:
-    if node.op.name != "adam_update" or not among(arguments[1], inner):
-        return None
-    w, g, *rest = arguments
-    product = g.node
-    if product is None or product.op.name != "matmul" or nbytes(w.spec) < _LARGE_KERNEL:
-        return None
-    if not product.attributes["transpose_x"] or product.attributes["transpose_w"]:
-        return None
-    x, slopes = product.arguments
-    (batch, _), (_, columns) = x.shape, w.shape
-    if not _LEAST_BATCH <= batch <= _MOST_BATCH or columns > _MOST_COLUMNS or columns % LANES:
-        return None
-    return apply("product_adam_update", (w, x, slopes, *rest), node.attributes, node.path)
-
-
 def sum_squares(outputs: list[Value]) -> list[Value]:
     """Turn sums of squares into one operation, where nothing else reads the squares."""
     kept = {a for node in ordered(outputs) if node.op.name != "reduce_sum" for a in node.arguments}
@@ -320,6 +235,7 @@ PASSES: tuple[Pass, ...] = (
     join_long_products,
     split_long_products,
     split_dense,
+    turn_large_products,
     split_columns,
     fuse_conv_pool,
     rectify_places,

@@ -32,11 +32,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """One operand of a call: its type, whether it advances with the tile, and its place."""
+    """One operand of a call: its type, whether it advances with the tile, and its place; `columns`
+    where it advances along its last axis."""
 
     spec: Spec
     tiled: bool
     place: Place
+    columns: bool = False
 
 
 @dataclass(slots=True)
@@ -123,7 +125,8 @@ class Plan:
             slot = self.slots[place.at]
             name = slot.value.name if slot.value is not None and slot.value.name else slot.kind
             name = slot.variable.name or "variable" if slot.variable is not None else name
-        return f"{name}:{operand.spec}{'' if operand.tiled else ' whole'}"
+        how = " by columns" if operand.columns else "" if operand.tiled else " whole"
+        return f"{name}:{operand.spec}{how}"
 
     def __str__(self) -> str:
         return self.describe()

@@ -38,6 +38,12 @@ def leading(spec: Spec) -> int:
     return spec.shape[0] if spec.shape else 1
 
 
+def rows_of(node: Node) -> int:
+    """Return the number of rows that a loop with this node runs over."""
+    spec = node.outputs[0].spec
+    return spec.shape[-1] if node.op.columns else leading(spec)
+
+
 def root(value: Value, copies: Iterable[Node] = ()) -> Value:
     """Return the value whose storage this one shares: itself, unless it is a view (a reshape)."""
     while value.node is not None and value.node.op.alias and value.node not in copies:
@@ -88,11 +94,12 @@ Links = dict[Node, list[tuple[Node, bool]]]  # of each node that runs, what `_pr
 
 def _producers(node: Node, copies: set[Node]) -> Iterable[tuple[Node, bool]]:
     """Yield the node behind each argument, and whether this one can run in its loop."""
-    rows = leading(node.outputs[0].spec)
+    rows = rows_of(node)
     for argument, tiled in zip(node.arguments, tiled_arguments(node), strict=True):
         base = root(argument, copies)
         if base.node is not None:
-            yield base.node, tiled and same_rows(argument, base) and leading(base.spec) == rows
+            own = tiled and same_rows(argument, base) and not base.node.op.columns
+            yield base.node, own and leading(base.spec) == rows
 
 
 _HEAVY = 2e6  # arithmetic operations for a row, which alone are worth a tile
@@ -100,7 +107,7 @@ _HEAVY = 2e6  # arithmetic operations for a row, which alone are worth a tile
 
 def _nature(node: Node) -> int:
     """Return 1 for a node that wants many rows at once, 2 for one for which a row is plenty."""
-    op, rows = node.op, leading(node.outputs[0].spec)
+    op, rows = node.op, rows_of(node)
     if op.flops is None or rows < 2:
         return 0
     if op.unit > 1:
@@ -191,9 +198,29 @@ def _join(phase: dict[Node, int], links: Links) -> dict[Node, Loop]:
         for producer, joins in producers:
             if joins and phase[producer] == phase[node]:
                 parent[find(node)] = find(producer)
+    for one, other in _sharing(phase):
+        parent[find(one)] = find(other)
     loops: dict[Node, Loop] = {}
     for node in links:
         top = find(node)
         if top not in loops:
-            loops[top] = Loop(leading(node.outputs[0].spec), phase[node])
+            loops[top] = Loop(rows_of(node), phase[node])
     return {node: loops[find(node)] for node in links}
+
+
+def _sharing(phase: dict[Node, int]) -> Iterable[tuple[Node, Node]]:
+    """Yield pairs of nodes of a phase that go through the rows of the same leaf, one of them to
+    make columns: a row is then still in the cache for the other."""
+    others: dict[tuple[Value, int], list[Node]] = {}
+    turning: list[tuple[Node, Value]] = []
+    for node in phase:
+        for argument, tiled in zip(node.arguments, tiled_arguments(node), strict=True):
+            if not tiled or argument.node is not None or leading(argument.spec) != rows_of(node):
+                continue
+            if node.op.columns:
+                turning.append((node, argument))
+            else:
+                others.setdefault((argument, phase[node]), []).append(node)
+    for node, leaf in turning:
+        for other in others.get((leaf, phase[node]), ()):
+            yield node, other
