@@ -20,6 +20,11 @@ def peak() -> int:
     return _field("VmHWM")
 
 
+def code() -> int:
+    """The bytes resident now that are parts of files, such as the code of libraries."""
+    return _field("RssFile")
+
+
 def _field(name: str) -> int:
     """A field of the kernel's status file, in bytes."""
     for line in _STATUS.read_text().splitlines():

@@ -113,7 +113,7 @@ def memories(found: dict[str, Peaks]) -> Sheet:
         lines.append([name, *texts, ratio, _number(peaks.pytorch, 1e-6, ".1f")])
     title = (
         "Memory of training, MB: growth of the process over its data "
-        "(ratio: the second training to what model.memory says)"
+        "(ratio: the second training, without code that is read, to what model.memory says)"
     )
     return Sheet(title, header, lines)
 

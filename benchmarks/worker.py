@@ -63,17 +63,19 @@ def _cold(adapter: Callable[[], Any], row: str) -> Any:
 
 def _memory(adapter: Callable[[], Any], row: str, after: str | None) -> Any:
     """The bytes by which training raises the memory above its data; ``after`` that of a row, whose
-    training touched what a process touches once."""
+    training touched what a process touches once, without the code that is read then."""
     build = adapter()
     if after:
         build(rows.task(rows.by_name(after), 4)).epoch()
     task = rows.task(rows.by_name(row))
-    before = memory.reset_peak()
+    before, code = memory.reset_peak(), memory.code()
     peer = build(task)
     for _ in range(2):
         peer.epoch()
-    copied = peer.copied(task.x) if hasattr(peer, "copied") else 0
-    return memory.peak() - before - copied if before else None
+    beside = peer.copied(task.x) if hasattr(peer, "copied") else 0
+    if after:
+        beside += memory.code() - code
+    return memory.peak() - before - beside if before else None
 
 
 _REQUESTS: dict[str, Callable[..., Any]] = {

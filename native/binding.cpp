@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/cpu.h"
+#include "engine/memory.h"
 #include "engine/program.h"
 #include "engine/verify.h"
 
@@ -256,6 +257,9 @@ NB_MODULE(_native, module) {
       },
       nb::arg("spec"), nb::arg("threads"),
       "What a run of the plan on up to `threads` threads keeps beside the arena, in bytes.");
+
+  module.def("give_back_freed", &give_back_freed,
+             "Give memory that was freed, and is kept for more to come, back to the system.");
 
   nb::class_<PythonProgram>(module, "Program", "A plan made ready to run.")
       .def(nb::init<const nb::dict&>(), nb::arg("spec"))

@@ -18,6 +18,11 @@ from chainrule.plan import Call, Plan
 from chainrule.plan.plan import nbytes
 
 
+def give_back_freed() -> None:
+    """Give memory that was freed, and is kept for more to come, back to the system."""
+    _native.give_back_freed()
+
+
 @cache
 def core_count() -> int:
     """Return the processors this process may run on, as they were when first asked for."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from chainrule import losses, metrics, optimizers, seeding
 from chainrule.dtypes import Array
+from chainrule.executors import native
 from chainrule.graph import Value, Variable
 from chainrule.graph.symbol import shapes_in
 from chainrule.layers.found import Found
@@ -141,6 +142,8 @@ class Trainer:
                 del self._steps[next(iter(self._steps))]
             step = self._steps[layout] = build(self, layout)
             self._traced = self._signature()
+            # What planning and looking ahead took, in pieces between those that stay.
+            native.give_back_freed()
         return step
 
     def loaded(self, kind: str) -> list[Step]:
