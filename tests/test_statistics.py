@@ -153,6 +153,34 @@ def test_numbers_are_those_of_pytorch() -> None:
     assert np.isnan(data.dead[0, 1:]).all()
 
 
+@pytest.mark.parametrize("filters", [6, 32])
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_stands_for_a_pooled_layer(filters: int, apart: bool) -> None:
+    """Whatever of a convolution, its relu and its pooling is fused: a row has the numbers of the
+    layer that it names, or of the pooling behind that."""
+    set_random_seed(1)
+    names = ["conv", "pool", *(["relu"] if apart else []), "flat", "out"]
+    bend = [ReLU(name="relu")] if apart else []
+    conv = Conv2D(filters, 3, activation=None if apart else "relu", name="conv")
+    layers = [conv, MaxPooling2D(name="pool"), *bend, Flatten(name="flat"), Dense(3, name="out")]
+    model = Sequential([Input((12, 12, 1)), *layers])
+    model.compile("adam", "mse")
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((32, 12, 12, 1)).astype("float32"), rng.standard_normal((32, 3))
+    truth = {}
+    for i, name in enumerate(names):
+        truth[name] = Sequential([Input((12, 12, 1)), *layers[: i + 1]]).predict(x, verbose=0)
+    measured = LayerStatistics(every=1)
+    model.fit(x, y, batch_size=32, shuffle=False, verbose=0, callbacks=[measured])
+    found = [layer.name for layer in measured.data.layers]
+    assert {"out"} | ({"relu"} if apart else {"conv"}) <= set(found)
+    for i, layer in enumerate(measured.data.layers):
+        row = measured.data.activation[0, i]
+        ways = [truth[layer.name], *([truth["pool"]] if layer.name == "conv" else [])]
+        assert any(row["mean"] == pytest.approx(w.mean(), rel=1e-4) for w in ways), layer.name
+        assert layer.activation != "relu" or row["min"] >= 0
+
+
 @pytest.mark.parametrize("kind", networks())
 def test_tables_are_whole(kind: str) -> None:
     model, x, y = made(kind)

@@ -19,7 +19,7 @@ def relu_after_pool(outputs: list[Value]) -> list[Value]:
     for node in ordered(outputs):
         if node.op.name == "relu":
             moved.add(node)
-    return rewrite(outputs, moved.rule) if moved.relus else outputs
+    return rewrite(outputs, moved.rule, moved.gone()) if moved.relus else outputs
 
 
 class _Moved:
@@ -58,6 +58,11 @@ class _Moved:
             and all(r in slopes for r in self.readers.get(n.outputs[0], []))
             for n in gradients
         )
+
+    def gone(self) -> set[Value]:
+        """Return values that are nowhere any more: those of relus, and their derivatives."""
+        changed = self.relus | {node for node, pool in self.pool_of.items() if node is not pool}
+        return {node.outputs[0] for node in changed}
 
     def rule(self, node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
         """Return what stands for the outputs of a node."""
@@ -101,7 +106,8 @@ def rectify_places(outputs: list[Value]) -> list[Value]:
     for node in ordered(outputs):
         if node.op.name == "conv_pool":
             rectified.add(node)
-    return rewrite(outputs, rectified.rule) if rectified.relus else outputs
+    gone = {y for pool in rectified.pool_of.values() for y in pool.outputs}
+    return rewrite(outputs, rectified.rule, gone) if gone else outputs
 
 
 # Which argument of a derivative of `max_pool` has the slopes; the places come behind it.

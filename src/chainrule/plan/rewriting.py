@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from typing import Any
 
 from chainrule.graph import Node, Value, among, ordered, registry, renewed, same
@@ -15,8 +15,11 @@ FusionRule = Callable[[Node, tuple[Value, ...], list[Value]], Outputs | None]
 Readers = dict[Value, list[Node]]
 
 
-def rewrite(outputs: list[Value], rule: Rule) -> list[Value]:
-    """Return the outputs of the graph in which `rule` may have replaced nodes, arguments first."""
+def rewrite(outputs: list[Value], rule: Rule, gone: Container[Value] = ()) -> list[Value]:
+    """Return the outputs of the graph in which `rule` may have replaced nodes, arguments first.
+
+    What stands for values that are `gone` has other elements: who follows them finds nothing.
+    """
     new: dict[Value, Value] = {}
     for node in ordered(outputs):
         arguments = tuple(new.get(a, a) for a in node.arguments)
@@ -25,7 +28,7 @@ def rewrite(outputs: list[Value], rule: Rule) -> list[Value]:
             replaced = renewed(node, arguments)
         if replaced is not None:
             new.update(zip(node.outputs, replaced, strict=True))
-    follow(new)
+    follow({old: now for old, now in new.items() if old not in gone})
     return [new.get(y, y) for y in outputs]
 
 
