@@ -36,6 +36,11 @@ def bits(model: Sequential, batch: int, **options: Any) -> bytes:
     return b"".join(w.tobytes() for w in model.get_weights())
 
 
+def update_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every kernel be updated after its gradient."""
+    monkeypatch.setattr("chainrule.plan.build.update_within_product", lambda values: values)
+
+
 @pytest.mark.parametrize(("batch", "together"), [(1, 0), (2, 1), (31, 1), (128, 1), (129, 0)])
 def test_same_bits_as_one_after_the_other(
     batch: int, together: int, monkeypatch: pytest.MonkeyPatch
@@ -46,7 +51,7 @@ def test_same_bits_as_one_after_the_other(
         model = made()
         found.add(bits(model, batch))
         assert calls(plan_of(model)).count(TOGETHER) == together
-    monkeypatch.setattr("chainrule.plan.build.update_within_product", lambda values: values)
+    update_apart(monkeypatch)
     apart = made()
     assert {bits(apart, batch)} == found
     assert TOGETHER not in calls(plan_of(apart))
@@ -70,7 +75,7 @@ def test_where_nothing_else_reads_the_gradient(
     model = made(optimizer)
     found = bits(model, 16)
     assert calls(plan_of(model)).count(TOGETHER) == together
-    monkeypatch.setattr("chainrule.plan.build.update_within_product", lambda values: values)
+    update_apart(monkeypatch)
     assert bits(made(type(optimizer).from_config(config)), 16) == found
 
 
@@ -90,7 +95,7 @@ def test_statistics_still_see_the_gradient(monkeypatch: pytest.MonkeyPatch) -> N
     assert plain == each == auto
     kernel = [w.name for w in seen.data.weights].index("wide.kernel")
     assert seen.data.gradient["norm"][:, kernel].min() > 0
-    monkeypatch.setattr("chainrule.plan.build.update_within_product", lambda values: values)
+    update_apart(monkeypatch)
     apart = measured(1)[1].data
     for table in ("gradient", "update", "weight"):
         assert getattr(seen.data, table).tobytes() == getattr(apart, table).tobytes()
@@ -102,5 +107,5 @@ def test_beside_layers_that_are_recomputed(saved: int, monkeypatch: pytest.Monke
     model = made(recompute=not saved, memory_limit=limit)
     found = bits(model, 64)
     assert TOGETHER in calls(plan_of(model))
-    monkeypatch.setattr("chainrule.plan.build.update_within_product", lambda values: values)
+    update_apart(monkeypatch)
     assert bits(made(), 64) == found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from chainrule.graph import Node, Value, among, ordered, registry, renewed, same
@@ -15,7 +15,7 @@ FusionRule = Callable[[Node, tuple[Value, ...], list[Value]], Outputs | None]
 Readers = dict[Value, list[Node]]
 
 
-def rewrite(outputs: list[Value], rule: Rule, gone: Container[Value] = ()) -> list[Value]:
+def rewrite(outputs: list[Value], rule: Rule, gone: Collection[Value] = ()) -> list[Value]:
     """Return the outputs of the graph in which `rule` may have replaced nodes, arguments first.
 
     What stands for values that are `gone` has other elements: who follows them finds nothing.
@@ -28,7 +28,7 @@ def rewrite(outputs: list[Value], rule: Rule, gone: Container[Value] = ()) -> li
             replaced = renewed(node, arguments)
         if replaced is not None:
             new.update(zip(node.outputs, replaced, strict=True))
-    follow({old: now for old, now in new.items() if old not in gone})
+    follow({old: now for old, now in new.items() if old not in gone} if gone else new)
     return [new.get(y, y) for y in outputs]
 
 

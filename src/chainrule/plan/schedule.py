@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chainrule.graph import Node, Spec, Value
+from chainrule.graph import Node, Spec, Value, among
 from chainrule.plan.plan import nbytes
 
 
@@ -211,16 +211,18 @@ def _join(phase: dict[Node, int], links: Links) -> dict[Node, Loop]:
 def _sharing(phase: dict[Node, int]) -> Iterable[tuple[Node, Node]]:
     """Yield pairs of nodes of a phase that go through the rows of the same leaf, one of them to
     make columns: a row is then still in the cache for the other."""
-    others: dict[tuple[Value, int], list[Node]] = {}
-    turning: list[tuple[Node, Value]] = []
     for node in phase:
-        for argument, tiled in zip(node.arguments, tiled_arguments(node), strict=True):
-            if not tiled or argument.node is not None or leading(argument.spec) != rows_of(node):
-                continue
-            if node.op.columns:
-                turning.append((node, argument))
-            else:
-                others.setdefault((argument, phase[node]), []).append(node)
-    for node, leaf in turning:
-        for other in others.get((leaf, phase[node]), ()):
-            yield node, other
+        own = _rows_read(node) if node.op.columns else []
+        beside = (n for n in phase if phase[n] == phase[node] and not n.op.columns)
+        for other in beside if own else ():
+            if any(among(leaf, own) for leaf in _rows_read(other)):
+                yield node, other
+
+
+def _rows_read(node: Node) -> list[Value]:
+    """Return the leaves that the node goes through row by row."""
+    return [
+        argument
+        for argument, tiled in zip(node.arguments, tiled_arguments(node), strict=True)
+        if tiled and argument.node is None and leading(argument.spec) == rows_of(node)
+    ]
