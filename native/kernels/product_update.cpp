@@ -12,9 +12,9 @@ namespace {
 // Fewer than in a product alone: the rule needs registers.
 constexpr int kVectors = 2;
 
-template <typename T, typename Rule>
+template <typename T, typename Rule, bool scaled>
 struct Rows {
-  const Updater<T, Rule>& updater;
+  const Updater<T, Rule, scaled>& updater;
   int64_t n, k, m;  // x[n, k], g[n, m]
   const T* x;
   const T* g;
@@ -29,14 +29,17 @@ struct Waiting {
 };
 
 // y = x^T g for a block of rows and columns; `all.count` vectors that wait are used meanwhile.
-template <typename T, typename Rule, int vectors>
-[[gnu::noinline]] void multiply_and_update(const Rows<T, Rule>& s, const T* x, const T* g, T* y,
-                                           const Waiting<T>& all) noexcept {
+template <typename T, typename Rule, bool scaled, int vectors>
+[[gnu::noinline]] void multiply_and_update(const Rows<T, Rule, scaled>& s, const T* x, const T* g,
+                                           T* y, const Waiting<T>& all) noexcept {
   Vec<T> sum[kBlockRows][vectors] = {};
-  const Updater<T, Rule> updater = s.updater;  // what is behind a reference would be read each time
+  // What is behind a reference would be read each time.
+  const Updater<T, Rule, scaled> updater = s.updater;
+  constexpr int64_t share = kBlockRows * vectors * kLanes<T>;  // what the next block will use
   const int64_t k = s.k, m = s.m;
   Waiting<T> w = all;
   const auto update = [&]() {
+    updater.fetch(w.i + share);
     updater.update(WholeVector<T>{}, w.i, w.g);
     w.i += kLanes<T>;
     w.g += kLanes<T>;
@@ -57,8 +60,8 @@ template <typename T, typename Rule, int vectors>
   for (int64_t p = both; p < w.count; ++p) update();
 }
 
-template <typename T, typename Rule>
-void use(const Rows<T, Rule>& s, const T* g, int64_t first, int64_t rows) noexcept {
+template <typename T, typename Rule, bool scaled>
+void use(const Rows<T, Rule, scaled>& s, const T* g, int64_t first, int64_t rows) noexcept {
   each_vector<T>(rows * s.m,
                  [&](auto at, int64_t i) { s.updater.update(at, first * s.m + i, g + i); });
 }
@@ -68,12 +71,20 @@ struct ProductUpdate {
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
     const Updater<T, Rule> updater(call, tile, 2);
-    const Rows<T, Rule> s{updater,
-                          call.integers[0],
-                          call.integers[1],
-                          call.integers[2],
-                          argument<T>(tile, 1) + tile.begin,
-                          argument<T>(tile, 2)};
+    if (updater.scales()) return run_by(call, tile, updater);
+    run_by(call, tile, Updater<T, Rule, false>(call, tile, 2));
+  }
+
+ private:
+  template <typename T, bool scaled>
+  static void run_by(const Call& call, const Tile& tile,
+                     const Updater<T, Rule, scaled>& updater) noexcept {
+    const Rows<T, Rule, scaled> s{updater,
+                                  call.integers[0],
+                                  call.integers[1],
+                                  call.integers[2],
+                                  argument<T>(tile, 1) + tile.begin,
+                                  argument<T>(tile, 2)};
     const int64_t rows = tile.end - tile.begin;
     const bool whole = s.m % kLanes<T> == 0;  // vectors of the gradient are vectors of its rows
     T* now = reinterpret_cast<T*>(tile.scratch);
@@ -92,19 +103,17 @@ struct ProductUpdate {
     }
     use(s, before, rows - waiting, waiting);
   }
-
- private:
-  template <typename T>
-  static void multiply_block_of(const Rows<T, Rule>& s, int64_t row, T* now, const T* before,
-                                int64_t waiting) noexcept {
+  template <typename T, bool scaled>
+  static void multiply_block_of(const Rows<T, Rule, scaled>& s, int64_t row, T* now,
+                                const T* before, int64_t waiting) noexcept {
     const int64_t rest = waiting * s.m;  // of which each block takes as much as it gives
     int64_t used = 0;
     for (int64_t j = 0; j < s.m;) {
       const int64_t vectors = least(kVectors, (s.m - j) / kLanes<T>);
       const int64_t share = least(kBlockRows * vectors * kLanes<T>, rest - used);
       const Waiting<T> w{before + used, (row - waiting) * s.m + used, share / kLanes<T>};
-      const auto block =
-          vectors == 1 ? multiply_and_update<T, Rule, 1> : multiply_and_update<T, Rule, kVectors>;
+      const auto block = vectors == 1 ? multiply_and_update<T, Rule, scaled, 1>
+                                      : multiply_and_update<T, Rule, scaled, kVectors>;
       block(s, s.x + row, s.g + j, now + j, w);
       used += share;
       j += vectors * kLanes<T>;
