@@ -9,7 +9,12 @@ from chainrule.plan.conv_passes import (
     split_kernel_gradients,
     widen_few_filters,
 )
-from chainrule.plan.pool_passes import rectify_places, relu_after_pool, sum_before_spreading
+from chainrule.plan.pool_passes import (
+    rectify_places,
+    relu_after_pool,
+    sum_before_spreading,
+    sum_bias_with_kernel,
+)
 
 AROUND = (
     relu_after_pool,
@@ -17,6 +22,7 @@ AROUND = (
     fuse_conv,
     fuse_conv_pool,
     rectify_places,
+    sum_bias_with_kernel,
     widen_few_filters,
     scatter_few_channels,
     split_kernel_gradients,

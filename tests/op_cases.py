@@ -506,7 +506,10 @@ def conv_pools(n: int, size: Any, c: int, kernel: Any, m: int, *form: Any) -> li
     if n:
         more = {"kernel": kernel, "parts": min(n, 2)}
         make = joined(normal(x), spread)
-        rows += [Case("unpooled_kernel_gradients", make, {**back, **more}, tolerance=2e-4)]
+        rows += [
+            Case("unpooled_kernel_gradients", make, {**back, **more, "bias": bias}, tolerance=2e-4)
+            for bias in (False, True)
+        ]
     make = joined(spread, normal((*kernel, m // groups, c)))
     return [*rows, Case("unpooled_conv_transpose", make, {**back, "size": size}, tolerance=2e-4)]
 

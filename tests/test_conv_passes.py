@@ -23,7 +23,12 @@ from chainrule.plan.conv_passes import (
     split_kernel_gradients,
     widen_few_filters,
 )
-from chainrule.plan.pool_passes import rectify_places, relu_after_pool, sum_before_spreading
+from chainrule.plan.pool_passes import (
+    rectify_places,
+    relu_after_pool,
+    sum_before_spreading,
+    sum_bias_with_kernel,
+)
 from chainrule.plan.verify import verify_graph
 from conv_passes import AROUND
 
@@ -324,6 +329,34 @@ def test_a_relu_whose_places_others_follow_stays() -> None:
     again = call("relu_gradient", slopes, leaf(*z.shape, seed=6))
     spread = call("max_pool_gradient", again, place, size=(14, 13), **PAIRS)
     assert "relu" in names(applied(rectify_places, [*values, spread]))
+
+
+# sum_bias_with_kernel
+
+
+def rectified(m: int = 17, c: int = 48, **more: Any) -> list[Value]:
+    return rectify_places(before_rectifying(m, c, **more))
+
+
+@pytest.mark.parametrize("m", [16, 33])
+def test_slopes_of_a_bias_are_summed_with_those_of_the_kernel(m: int) -> None:
+    values = rectified(m)
+    assert {"pooled_bias_gradient", "unpooled_kernel_gradients"} <= {*names(values)}
+    changed = applied(sum_bias_with_kernel, values)
+    assert "pooled_bias_gradient" not in names(changed)
+    (kernel,) = (n for n in ordered(changed) if n.op.name == "unpooled_kernel_gradients")
+    assert [y.ndim for y in kernel.outputs] == [3, 2]
+
+
+def test_sums_of_a_bias_that_others_read_stay() -> None:
+    values = rectified()
+    (node,) = (n for n in ordered(values) if n.op.name == "pooled_bias_gradient")
+    (sums,) = node.outputs
+    for other in (sums, ops.tanh(sums), call("reduce_sum", sums, axes=(1,))):
+        assert "pooled_bias_gradient" in names(applied(sum_bias_with_kernel, [*values, other]))
+    # Without a derivative of the kernel beside them.
+    for alone in (rectified(c=3), [call("reduce_sum", sums, axes=(0,))]):
+        assert "pooled_bias_gradient" in names(applied(sum_bias_with_kernel, alone))
 
 
 def test_a_window_whose_type_has_no_number_for_no_place_stays() -> None:

@@ -156,11 +156,11 @@ inline Picked picked(At at, const float* g, const uint8_t* place) noexcept {
   return {slope, number + (number & 2)};  // 0, 1, 4, 5: of four rows of four
 }
 
-// Adds to the sums of `vectors` vectors of columns what one sample gives.
+// Adds to the sums of `vectors` vectors of columns what one sample gives; `b` may be null.
 template <int taps, int vectors, typename At>
 inline void add_picked(const Conv& c, const Form& pool, At at, const float* x, const float* g,
-                       const uint8_t* place, Start start, float* w) noexcept {
-  Vec<float> sum[taps][vectors];
+                       const uint8_t* place, Start start, float* w, float* b) noexcept {
+  Vec<float> sum[taps][vectors], slopes[vectors] = {};
   CHAINRULE_UNROLL
   for (int t = 0; t < taps; ++t) {
     CHAINRULE_UNROLL
@@ -182,6 +182,7 @@ inline void add_picked(const Conv& c, const Form& pool, At at, const float* x, c
       CHAINRULE_UNROLL
       for (int v = 0; v < vectors; ++v) {
         const Picked p = picked(at, g + v * kLanes<float>, place + v * kLanes<float>);
+        slopes[v] += p.slope;
         CHAINRULE_UNROLL
         for (int t = 0; t < taps; ++t) {
           const Vec<int32_t> which = p.from + (t / 3 * 4 + t % 3);
@@ -196,31 +197,37 @@ inline void add_picked(const Conv& c, const Form& pool, At at, const float* x, c
     CHAINRULE_UNROLL
     for (int v = 0; v < vectors; ++v) at.store(w + t * c.columns + v * kLanes<float>, sum[t][v]);
   }
+  if (b == nullptr) return;
+  CHAINRULE_UNROLL
+  for (int v = 0; v < vectors; ++v, b += kLanes<float>) at.store(b, at.load(b) + slopes[v]);
 }
 
 template <int taps>
 inline void add_picked_columns(const Conv& c, const Form& pool, const float* x, const float* g,
-                               const uint8_t* place, Start start, float* w) noexcept {
+                               const uint8_t* place, Start start, const Slopes<float>& s) noexcept {
   constexpr int64_t two = 2 * kLanes<float>;
+  const auto bias = [&](int64_t j) { return s.b == nullptr ? nullptr : s.b + j; };
   int64_t j = 0;
   for (; j + two <= c.columns; j += two) {
-    add_picked<taps, 2>(c, pool, WholeVector<float>{}, x, g + j, place + j, start, w + j);
+    const WholeVector<float> at;
+    add_picked<taps, 2>(c, pool, at, x, g + j, place + j, start, s.w + j, bias(j));
   }
   for (; j < c.columns; j += kLanes<float>) {
     at_some<float>(c.columns - j, [&](auto at) {
-      add_picked<taps, 1>(c, pool, at, x, g + j, place + j, start, w + j);
+      add_picked<taps, 1>(c, pool, at, x, g + j, place + j, start, s.w + j, bias(j));
     });
   }
 }
 
-// What one sample adds to the slopes of the kernel. requires: fits_picking(c, pool).
+// What one sample adds to the slopes. requires: fits_picking(c, pool).
 inline void add_pair_slopes(const Conv& c, const Form& pool, const float* x, const float* g,
-                            const uint8_t* place, Start start, float* w, float* scratch) noexcept {
+                            const uint8_t* place, Start start, const Slopes<float>& s,
+                            float* scratch) noexcept {
   const float* source = strip_source(c, x, 0, scratch);
   switch (c.axis[1].kernel) {
-    case 1: return add_picked_columns<3>(c, pool, source, g, place, start, w);
-    case 2: return add_picked_columns<6>(c, pool, source, g, place, start, w);
-    default: return add_picked_columns<9>(c, pool, source, g, place, start, w);
+    case 1: return add_picked_columns<3>(c, pool, source, g, place, start, s);
+    case 2: return add_picked_columns<6>(c, pool, source, g, place, start, s);
+    default: return add_picked_columns<9>(c, pool, source, g, place, start, s);
   }
 }
 #endif

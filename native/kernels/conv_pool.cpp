@@ -1,6 +1,7 @@
 // Convolutions joined with the pooling behind them, sample by sample: what lies in between stays in
 // scratch. The pooling is the kernel of its own operation, called for one sample.
 #include "conv_pairs.h"
+#include "pool_sum.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
@@ -167,8 +168,32 @@ struct UnpooledGradients {
       return slopes;
     };
     T* scratch = behind<T>(tile, aligned_bytes(joined.between, call.operand[0].dtype));
-    const auto add = adding<T>(*joined.conv, argument<T>(tile, 0), slopes_of, scratch);
+    const auto kernel = adding<T>(*joined.conv, argument<T>(tile, 0), slopes_of, scratch);
+    const auto add = [&](int64_t n, const Slopes<T>& s, Start start) {
+      kernel(n, s, start);
+      if (s.b != nullptr) add_bias<T>(call, tile, n, cells_of(form_of(joined.pool)), s.b);
+    };
     sum_parts<T>(call, tile, *joined.conv, add, scratch);
+  }
+
+  template <typename T>
+  static void add_bias(const Call& call, const Tile& tile, int64_t n, int64_t none, T* b) noexcept {
+    const T* g = argument<T>(tile, 1) + n * call.operand[1].row_size;
+    if (call.operand[2].dtype == DType::u8) {
+      add_placed(call, g, argument<uint8_t>(tile, 2) + n * call.operand[2].row_size, none, b);
+    } else {
+      add_placed(call, g, argument<int32_t>(tile, 2) + n * call.operand[2].row_size, none, b);
+    }
+  }
+  template <typename T, typename Place>
+  static void add_placed(const Call& call, const T* g, const Place* place, int64_t none,
+                         T* b) noexcept {
+    const int64_t m = call.output(1).row_size;
+    const int64_t places = m > 0 ? call.operand[1].row_size / m : 0;
+    each_vector<T>(m, [=](auto at, int64_t j) {
+      const Vec<T> sum = sum_of_placed<T>(at, g + j, place + j, places, m, splat_number<T>(none));
+      at.store(b + j, at.load(b + j) + sum);
+    });
   }
 
 #if defined(__AVX512F__)
@@ -181,7 +206,7 @@ struct UnpooledGradients {
     auto* scratch = behind<float>(tile, 0);
     const auto add = [&](int64_t n, const Slopes<float>& s, Start start) {
       const int64_t pooled = n * call.operand[1].row_size;
-      add_pair_slopes(c, pool, x + n * c.source_size, g + pooled, place + pooled, start, s.w,
+      add_pair_slopes(c, pool, x + n * c.source_size, g + pooled, place + pooled, start, s,
                       scratch);
     };
     sum_parts<float>(call, tile, c, add, scratch);

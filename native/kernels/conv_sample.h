@@ -214,12 +214,14 @@ inline void fill_activated(const Conv& c, const T* x, const T* w, const T* bias,
   if (!relu) activate_all(activation, y, c.target_size);
 }
 
-// Rows [first, first + count) of the kernel's matrix, whose slopes begin at `w`.
+// Rows [first, first + count) of the kernel's matrix, whose slopes begin at `w`; those of the bias
+// at `b`, where they are wanted.
 template <typename T>
 struct Slopes {
   int64_t first;
   int64_t count;
   T* w;
+  T* b = nullptr;
 };
 
 template <typename T>
@@ -292,6 +294,7 @@ inline auto adding(const Conv& c, const T* x, SlopesOf slopes_of, T* scratch) no
 template <typename T, typename Add>
 inline void sum_slopes(const Conv& c, Samples some, Add add, const Slopes<T>& s,
                        const T* scratch) noexcept {
+  if (s.b != nullptr) clear_elements(s.b, c.columns);
   if (some.begin >= some.end || c.strips == 0) return clear_elements(s.w, s.count * c.columns);
   for (int64_t n = some.begin; n < some.end; ++n) {
     add(n, s, n == some.begin ? Start::zero : Start::sum);
@@ -299,16 +302,19 @@ inline void sum_slopes(const Conv& c, Samples some, Add add, const Slopes<T>& s,
   finish_slopes(c, s.w, scratch);
 }
 
-// requires: x, the first argument, whole; a row of the output is what a part of the samples gives.
+// requires: x, the first argument, whole; a row of the output is what a part of the samples gives,
+// and of a second one that of the bias.
 template <typename T, typename Add>
 inline void sum_parts(const Call& call, const Tile& tile, const Conv& c, Add add,
                       const T* scratch) noexcept {
   const int64_t samples = call.operand[0].shape[0], parts = call.output().shape[0];
   T* w = output<T>(call, tile);
+  T* b = call.operands - call.arguments > 1 ? output<T>(call, tile, 1) : nullptr;
   for (int64_t part = tile.begin; part < tile.end; ++part, w += call.output().row_size) {
     const int64_t each = (samples + parts - 1) / parts, begin = std::min(part * each, samples);
-    sum_slopes<T>(c, {begin, std::min(begin + each, samples)}, add, {0, call.output().shape[1], w},
-                  scratch);
+    const Slopes<T> slopes{0, call.output().shape[1], w, b};
+    sum_slopes<T>(c, {begin, std::min(begin + each, samples)}, add, slopes, scratch);
+    if (b != nullptr) b += c.columns;
   }
 }
 

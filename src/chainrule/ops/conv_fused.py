@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -67,10 +68,14 @@ def _(g: Value, y: Value, x: Value, w: Value, b: Value, *, activation: str, **fo
     )
 
 
-def _samples(x: Any, first: int, end: int) -> Any:
-    """Return some of the samples."""
-    start = (first, *(0,) * (x.ndim - 1))
-    return slice_(x, start=start, stop=(end, *x.shape[1:]), step=(1,) * x.ndim)
+def parts_of(x: Any, parts: int) -> list[Any]:
+    """Return the samples part by part: ``ceil(n / parts)`` of them, the last of what is left."""
+    n, each, ones = x.shape[0], -(-x.shape[0] // parts), (1,) * x.ndim
+    ends = [min(p * each, n) for p in range(parts + 1)]
+    return [
+        slice_(x, start=(first, *(0,) * (x.ndim - 1)), stop=(end, *x.shape[1:]), step=ones)
+        for first, end in itertools.pairwise(ends)
+    ]
 
 
 @fused("n *s c, n *t m -> ?", flops=lambda specs, outputs, **_: _partial_flops(specs, outputs))
@@ -85,19 +90,13 @@ def partial_kernel_gradients(
     groups: int = 1,
     parts: int = 1,
 ) -> Any:
-    """``w[p] = conv_kernel_gradient`` of part p of the samples, as a matrix [k c, m]: parts are of
-    ``ceil(n / parts)`` samples, the last of what is left."""
-    n, each = x.shape[0], -(-x.shape[0] // parts)
+    """``w[p] = conv_kernel_gradient`` of part p of the samples (`parts_of`), as a matrix
+    [k c, m]."""
     form = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
     rows = (1, math.prod(kernel) * x.shape[-1] // groups, g.shape[-1])
-    found = []
-    for first in range(0, parts * each, max(each, 1)):
-        first, end = min(first, n), min(first + each, n)
-        part = conv_kernel_gradient(
-            _samples(x, first, end), _samples(g, first, end), kernel=kernel, **form
-        )
-        found.append(reshape(part, shape=rows))
-    return concatenate(*found, axis=0)
+    pairs = zip(parts_of(x, parts), parts_of(g, parts), strict=True)
+    found = [conv_kernel_gradient(some, slopes, kernel=kernel, **form) for some, slopes in pairs]
+    return concatenate(*(reshape(part, shape=rows) for part in found), axis=0)
 
 
 def _partial_flops(specs: Specs, outputs: Specs) -> float:

@@ -16,12 +16,12 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph import Primitive, Spec, Value, fused
 from chainrule.ops.conv import by_sample, conv_transpose
-from chainrule.ops.conv_fused import conv_bias, partial_kernel_gradients
+from chainrule.ops.conv_fused import conv_bias, partial_kernel_gradients, parts_of
 from chainrule.ops.elementwise import relu, where
 from chainrule.ops.logic import equal, less
 from chainrule.ops.pool import max_pool, max_pool_gradient, place_dtype
 from chainrule.ops.reduce import reduce_sum
-from chainrule.ops.shape import fill
+from chainrule.ops.shape import concatenate, fill, reshape
 
 Shape = tuple[int, ...]
 Specs = Sequence[Spec]
@@ -60,7 +60,9 @@ def _forward_flops(
     return _flops(conv_bias, specs, form)
 
 
-def _gradient_flops(specs: Specs, outputs: Specs, **attributes: Any) -> float:
+def _gradient_flops(
+    specs: Specs, outputs: Specs, *, bias: bool = False, **attributes: Any
+) -> float:
     x, g, place = specs
     slopes, form = _slopes(g, place, attributes)
     return _flops(partial_kernel_gradients, [x, slopes], form)
@@ -165,17 +167,29 @@ def unpooled_kernel_gradients(
     pool_padding: Shape,
     groups: int = 1,
     parts: int = 1,
+    bias: bool = False,
 ) -> Any:
-    """``partial_kernel_gradients(x, max_pool_gradient(g, place))``."""
+    """``partial_kernel_gradients(x, max_pool_gradient(g, place))``; where `bias`, also the sums of
+    `pooled_bias_gradient` over the same parts, [parts, m]."""
     form = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
     slopes = max_pool_gradient(g, place, size=space, **_pool(window, pool_strides, pool_padding))
-    return partial_kernel_gradients(x, slopes, kernel=kernel, parts=parts, **form)
+    w = partial_kernel_gradients(x, slopes, kernel=kernel, parts=parts, **form)
+    if not bias:
+        return w
+    sums = pooled_bias_gradient(g, place, window=window)
+    found = [reduce_sum(part, axes=(0,)) for part in parts_of(sums, parts)]
+    rows = [reshape(part, shape=(1, *part.shape)) for part in found]
+    return w, concatenate(*rows, axis=0)
 
 
 @unpooled_kernel_gradients.shape_rule
-def _(x: Spec, g: Spec, place: Spec, **attributes: Any) -> Any:
+def _(x: Spec, g: Spec, place: Spec, *, bias: bool = False, **attributes: Any) -> Any:
     slopes, form = _slopes(g, place, attributes)
-    return partial_kernel_gradients.infer([x, slopes], form)
+    (w,) = partial_kernel_gradients.infer([x, slopes], form)
+    if not bias:
+        return w
+    _check_nowhere("unpooled_kernel_gradients", attributes["window"])
+    return w, Spec((w.shape[0], w.shape[-1]), w.dtype)
 
 
 @unpooled_kernel_gradients.tiling

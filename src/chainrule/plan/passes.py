@@ -21,6 +21,7 @@ from chainrule.plan.pool_passes import (
     rectify_places,
     relu_after_pool,
     sum_before_spreading,
+    sum_bias_with_kernel,
 )
 from chainrule.plan.recurrent_passes import (
     fuse_input_gradients,
@@ -239,6 +240,7 @@ PASSES: tuple[Pass, ...] = (
     split_columns,
     fuse_conv_pool,
     rectify_places,
+    sum_bias_with_kernel,
     widen_few_filters,
     scatter_few_channels,
     split_kernel_gradients,

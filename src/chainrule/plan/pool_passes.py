@@ -110,6 +110,56 @@ def rectify_places(outputs: list[Value]) -> list[Value]:
     return rewrite(outputs, rectified.rule, gone) if gone else outputs
 
 
+def sum_bias_with_kernel(outputs: list[Value]) -> list[Value]:
+    """Let the derivative of a kernel through pooling sum the slopes of the bias as well, over the
+    same parts of the batch: slopes and places are then read once."""
+    kernel_of = _kernels_beside_biases(outputs)
+    kernels = set(kernel_of.values())
+    made: dict[Node, Outputs] = {}
+
+    def rule(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
+        kernel = kernel_of.get(node, node)
+        if kernel not in kernels:
+            return None
+        if kernel not in made:
+            *_, g, place = arguments
+            attributes = {**kernel.attributes, "bias": True}
+            operands = (_convolved(place), g, place)
+            made[kernel] = apply(kernel.op.name, operands, attributes, kernel.path)
+        return made[kernel][:1] if node is kernel else made[kernel][1:]
+
+    gone = {node.outputs[0] for node in kernel_of}
+    return rewrite(outputs, rule, gone) if gone else outputs
+
+
+def _kernels_beside_biases(outputs: list[Value]) -> dict[Node, Node]:
+    """Return, for each sum of slopes of which only the sum over the batch is read, the derivative
+    of the kernel that reads the same slopes and places."""
+    kernels: dict[tuple[Value, ...], Node] = {}
+    found: dict[Node, Node] = {}
+    nodes, readers, wanted = ordered(outputs), readers_of(outputs), set(outputs)
+    for node in nodes:
+        if node.op.name == "unpooled_kernel_gradients":
+            x, g, place = node.arguments
+            if _convolved(place) is x:
+                kernels[g, place] = node
+    for node in nodes:
+        if node.op.name == "pooled_bias_gradient" and node.arguments in kernels:
+            (sums,) = node.outputs
+            if sums not in wanted and all(map(_sums_batch, readers[sums])):
+                found[node] = kernels[node.arguments]
+    return found
+
+
+def _convolved(place: Value) -> Value:
+    """Return what the convolution took that gave these places with its pooling."""
+    return place.node.arguments[0] if place.node is not None else place
+
+
+def _sums_batch(node: Node) -> bool:
+    return node.op.name == "reduce_sum" and node.attributes["axes"] == (0,)
+
+
 # Which argument of a derivative of `max_pool` has the slopes; the places come behind it.
 _SLOPES = {"max_pool_gradient": 0, "unpooled_conv_transpose": 0, "unpooled_kernel_gradients": 1}
 
