@@ -160,7 +160,7 @@ struct PartialProducts {
 // y[n, m] = sum_k x[m, k] w[k, n]: x tiled, w whole, y tiled by columns. Rows that fit a cache are
 // multiplied, then turned.
 struct TransposedMatmul {
-  static constexpr int64_t kRows = 32, kColumns = 48;
+  static constexpr int64_t kRows = 64, kColumns = 48;
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
     const int64_t n = call.operand[1].shape[1], k = call.operand[1].shape[0];

@@ -9,6 +9,10 @@ namespace {
 struct Sizes {
   int64_t n, k, m;
 };
+// Of the weights and of the gradient.
+struct Factors {
+  double keep, share;
+};
 // Columns that are vectors of each set and that are not, rows beyond blocks, few and many steps.
 constexpr Sizes all_sizes[] = {{1, 1, 1},     {0, 9, 16},    {3, 5, 7},    {2, 8, 16},
                                {32, 64, 128}, {7, 19, 33},   {40, 23, 48}, {17, 70, 80},
@@ -17,15 +21,15 @@ constexpr Sizes all_sizes[] = {{1, 1, 1},     {0, 9, 16},    {3, 5, 7},    {2, 8
 template <typename T>
 struct Problem {
   Array w, x, g, m, v, rate, keep, share;
-  Problem(const Sizes& s, int64_t shift)
+  Problem(const Sizes& s, const Factors& f, int64_t shift)
       : w({s.k, s.m}, plain_values<T>(s.k * s.m, 1), shift * size),
         x({s.n, s.k}, plain_values<T>(s.n * s.k, 2), shift * size),
         g({s.n, s.m}, plain_values<T>(s.n * s.m, 3, -1e-2, 1e-2), shift * size),
         m({s.k, s.m}, plain_values<T>(s.k * s.m, 4, -1e-2, 1e-2)),
         v({s.k, s.m}, plain_values<T>(s.k * s.m, 5, 0.0, 1e-4), shift * size),
         rate({}, std::vector<T>{T(0.01)}),
-        keep({}, std::vector<T>{T(0.99)}),
-        share({}, std::vector<T>{T(0.5)}) {}
+        keep({}, std::vector<T>{static_cast<T>(f.keep)}),
+        share({}, std::vector<T>{static_cast<T>(f.share)}) {}
 
  private:
   static constexpr int64_t size = static_cast<int64_t>(sizeof(T));
@@ -37,8 +41,9 @@ bool same_bits(Array& a, Array& b) {
 }
 
 template <typename T>
-void check(const KernelTable& table, const Sizes& s, bool in_place, int64_t shift, int64_t tile) {
-  Problem<T> p(s, shift);
+void check(const KernelTable& table, const Sizes& s, const Factors& f, bool in_place, int64_t shift,
+           int64_t tile) {
+  Problem<T> p(s, f, shift);
   Array gradient(dtype_of<T>(), {s.k, s.m});
   Array w(dtype_of<T>(), {s.k, s.m}), m(dtype_of<T>(), {s.k, s.m}), v(dtype_of<T>(), {s.k, s.m});
   CHECK(run_call(table, {"matmul", {&p.x, &p.g}, {&gradient}, {{"transpose_x", 1.0}}, {0, 1}}, 8));
@@ -67,9 +72,11 @@ void check(const KernelTable& table, const Sizes& s, bool in_place, int64_t shif
 
 template <typename T>
 void check_type(const KernelTable& table, const Sizes& s) {
-  for (const bool in_place : {false, true}) {
-    check<T>(table, s, in_place, 0, 5);
-    check<T>(table, s, in_place, 1, 64);
+  for (const Factors& f : {Factors{0.99, 0.5}, {1, 1}, {1, 0.5}, {0.99, 1}}) {
+    for (const bool in_place : {false, true}) {
+      check<T>(table, s, f, in_place, 0, 5);
+      check<T>(table, s, f, in_place, 1, 64);
+    }
   }
 }
 
