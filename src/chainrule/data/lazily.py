@@ -121,7 +121,7 @@ def is_lazy(given: Given, window: int, host: bool) -> bool:
     if any(_is_stored(array) for array in arrays):
         return all(hasattr(array, "shape") for array in arrays)
     mapped = [a for a in arrays if map_of(a) is not None and _nbytes(a) > 0]
-    if not all(isinstance(array, np.ndarray) for array in arrays):
+    if not mapped or not all(isinstance(array, np.ndarray) for array in arrays):
         return False
     large = sum(_nbytes(array) for array in arrays) > window
     return large and any(host or not _is_readable(array) for array in mapped)

@@ -214,7 +214,8 @@ class Fitting(Feeding):
         call = Call.of_fit(batch_size, steps_per_epoch, class_weight)
         checked = Call.of_validation(validation_batch_size, validation_steps)
         size = 32 if call.batch_size is None else call.batch_size
-        wide = checked.size(self._wide(None, size))
+        validates = validation_data is not None or validation_split
+        wide = checked.size(self._wide(None, size) if validates else size)
         share = validation_split if validation_data is None else 0.0
         training, validation = self._sources(call, x, y, sample_weight, size, share)
         if validation_data is not None:
