@@ -90,10 +90,11 @@ CallSpec call_of(nb::handle described) {
     throw ProgramError(spec.call.name + " has " + std::to_string(count) + " operands, more than " +
                        std::to_string(max_operands));
   }
+  spec.call.operand.reserve(count);
   for (nb::handle operand : operands) {
-    const int i = spec.call.operands++;
-    spec.call.operand[i] = operand_of(operand);
-    spec.location[i] = {kind_of(nb::cast<std::string>(operand[3])), nb::cast<int64_t>(operand[4])};
+    spec.location[spec.call.operands()] = {kind_of(nb::cast<std::string>(operand[3])),
+                                           nb::cast<int64_t>(operand[4])};
+    spec.call.operand.add(operand_of(operand));
   }
   for (const auto& [name, value] : nb::cast<nb::dict>(described["attributes"])) {
     spec.call.attributes.push_back(attribute_of(name, value));

@@ -80,7 +80,7 @@ std::vector<Access> accesses_of(const ProgramSpec& spec, const PhaseSpec& phase)
   for (int64_t l = phase.first; l < phase.last; ++l) {
     const LoopSpec& loop = spec.loops[static_cast<size_t>(l)];
     for (int64_t c = loop.first; c < loop.last; ++c) {
-      for (int i = 0; i < spec.calls[static_cast<size_t>(c)].call.operands; ++i) {
+      for (int i = 0; i < spec.calls[static_cast<size_t>(c)].call.operands(); ++i) {
         const Access access = access_of(spec, l, c, i);
         if (access.begin < access.end) all.push_back(access);
       }
@@ -140,7 +140,7 @@ void fail_unwritten(const ProgramSpec& spec, const Access& access) {
 void follow_call(const ProgramSpec& spec, int64_t loop, int64_t number, Written& arena,
                  Written& local) {
   const Call& call = spec.calls[static_cast<size_t>(number)].call;
-  for (int i = 0; i < call.operands; ++i) {
+  for (int i = 0; i < call.operands(); ++i) {
     const Access access = access_of(spec, loop, number, i);
     if (access.memory > 1) continue;
     Written& written = access.memory == 0 ? arena : local;

@@ -18,7 +18,7 @@ constexpr double work_of_a_thread = 10'000;   // ns
 
 std::string types_of(const Call& call) {
   std::string text;
-  for (int i = 0; i < call.operands; ++i) {
+  for (int i = 0; i < call.operands(); ++i) {
     const char* before = i == call.arguments ? (i == 0 ? "() -> " : " -> ") : i == 0 ? "" : ", ";
     text += std::string(before) + name_of(call.operand[i].dtype);
   }
@@ -93,14 +93,15 @@ Program::Program(ProgramSpec spec, const KernelTable& table, bool to_run) {
 void Program::load_calls(ProgramSpec& spec, const KernelTable& table) {
   for (size_t number = 0; number < spec.calls.size(); ++number) {
     CallSpec& c = spec.calls[number];
-    for (int i = 0; i < c.call.operands; ++i) {
+    for (int i = 0; i < c.call.operands(); ++i) {
       const Location& at = c.location[i];
       c.call.operand[i].constant =
           at.kind == Kind::slot && !slots_[static_cast<size_t>(at.place)].writable;
     }
     c.call.kernel = prepare(c.call, table, name_of(spec, static_cast<int64_t>(number)));
+    c.call.attributes = {};
     scratch_bytes_ = std::max(scratch_bytes_, c.call.scratch_bytes);
-    for (int i = 0; i < c.call.operands; ++i) {
+    for (int i = 0; i < c.call.operands(); ++i) {
       addresses_.push_back(address_of(c.call.operand[i], c.location[i]));
       if (c.location[i].kind != Kind::slot) continue;
       int64_t& multiple = slot_alignment_[static_cast<size_t>(c.location[i].place)];
@@ -112,8 +113,8 @@ void Program::load_calls(ProgramSpec& spec, const KernelTable& table) {
   for (CallSpec& c : spec.calls) {
     calls_.push_back(std::move(c.call));
     const Call& call = calls_.back();
-    instructions_.push_back({call.kernel, &call, address, call.operands});
-    address += call.operands;
+    instructions_.push_back({call.kernel, &call, address, call.operands()});
+    address += call.operands();
   }
 }
 

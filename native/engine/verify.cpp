@@ -105,7 +105,7 @@ void verify_location(const ProgramSpec& spec, const LoopSpec& loop, int64_t call
 
 void verify_call(const ProgramSpec& spec, const LoopSpec& loop, int64_t number) {
   const Call& call = spec.calls[static_cast<size_t>(number)].call;
-  for (int i = 0; i < call.operands; ++i) {
+  for (int i = 0; i < call.operands(); ++i) {
     const Operand& operand = call.operand[i];
     if (!operand.tiled && i >= call.arguments)
       fail(operand_of(spec, number, i), "an output must be tiled");
@@ -149,13 +149,13 @@ void measure(ProgramSpec& spec) {
   for (size_t number = 0; number < spec.calls.size(); ++number) {
     Call& call = spec.calls[number].call;
     const std::string where = name_of(spec, static_cast<int64_t>(number));
-    if (call.operands < 1 || call.operands > max_operands)
-      fail(where, "has " + text(call.operands) + " operands");
-    if (call.arguments < 0 || call.arguments >= call.operands) {
+    if (call.operands() < 1 || call.operands() > max_operands)
+      fail(where, "has " + text(call.operands()) + " operands");
+    if (call.arguments < 0 || call.arguments >= call.operands()) {
       fail(where,
-           text(call.arguments) + " of its " + text(call.operands) + " operands are arguments");
+           text(call.arguments) + " of its " + text(call.operands()) + " operands are arguments");
     }
-    for (int i = 0; i < call.operands; ++i) {
+    for (int i = 0; i < call.operands(); ++i) {
       measure_operand(call.operand[i], operand_of(spec, static_cast<int64_t>(number), i));
     }
   }

@@ -47,6 +47,19 @@ struct Attribute {
   std::string word;
 };
 
+// As many as the call has: room for the most would be two thirds of what a program takes.
+class Operands {
+ public:
+  void reserve(size_t count) { all_.reserve(count); }
+  void add(const Operand& operand) { all_.push_back(operand); }
+  [[nodiscard]] int count() const noexcept { return static_cast<int>(all_.size()); }
+  Operand& operator[](int64_t i) noexcept { return all_[static_cast<size_t>(i)]; }
+  const Operand& operator[](int64_t i) const noexcept { return all_[static_cast<size_t>(i)]; }
+
+ private:
+  std::vector<Operand> all_;
+};
+
 struct Call;
 
 // Set by operations that look at values (a NaN in the data, a label out of range); the run stops at
@@ -72,8 +85,7 @@ using Kernel = void (*)(const Call& call, const Tile& tile) noexcept;
 struct Call {
   std::string name;
   int arguments = 0;
-  int operands = 0;  // arguments and outputs
-  Operand operand[max_operands];
+  Operands operand;  // the arguments, then the outputs
   std::vector<Attribute> attributes;
   int64_t scratch_bytes = 0;
   int64_t integers[24] = {};
@@ -81,6 +93,7 @@ struct Call {
   std::shared_ptr<const void> kept;
   Kernel kernel = nullptr;
 
+  [[nodiscard]] int operands() const noexcept { return operand.count(); }
   [[nodiscard]] const Operand& output(int i = 0) const noexcept { return operand[arguments + i]; }
   [[nodiscard]] const Attribute* find(const char* attribute) const noexcept {
     for (const Attribute& a : attributes) {

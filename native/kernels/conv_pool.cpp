@@ -52,7 +52,7 @@ int64_t aligned_bytes(int64_t elements, DType dtype) noexcept {
 bool add_pool(Call& pool, Kernel (*prepare)(Call&), int arguments,
               std::initializer_list<Operand> operands) {
   pool.arguments = arguments;
-  for (const Operand& operand : operands) pool.operand[pool.operands++] = operand;
+  for (const Operand& operand : operands) pool.operand.add(operand);
   pool.kernel = prepare(pool);
   return pool.kernel != nullptr && pool.scratch_bytes == 0;
 }

@@ -309,7 +309,7 @@ inline void sum_parts(const Call& call, const Tile& tile, const Conv& c, Add add
                       const T* scratch) noexcept {
   const int64_t samples = call.operand[0].shape[0], parts = call.output().shape[0];
   T* w = output<T>(call, tile);
-  T* b = call.operands - call.arguments > 1 ? output<T>(call, tile, 1) : nullptr;
+  T* b = call.operands() - call.arguments > 1 ? output<T>(call, tile, 1) : nullptr;
   for (int64_t part = tile.begin; part < tile.end; ++part, w += call.output().row_size) {
     const int64_t each = (samples + parts - 1) / parts, begin = std::min(part * each, samples);
     const Slopes<T> slopes{0, call.output().shape[1], w, b};

@@ -210,7 +210,7 @@ inline Outputs<T> outputs_of(const Call& call, const Tile& tile, Pieces<T>& piec
   const Operand& w = call.operand[call.arguments - 1];
   const int64_t k = w.shape[0], g = w.shape[1];
   T* const packed = pieces.take(panels_size<T>(g, k));
-  return {steps_out<T>(call, tile, call.operands - call.arguments - 1),
+  return {steps_out<T>(call, tile, call.operands() - call.arguments - 1),
           pack_panels(argument<T>(tile, call.arguments - 1), g, true, g, k, packed)};
 }
 // The scratch that these take.

@@ -63,9 +63,8 @@ inline CallSpec call(const std::string& name, int arguments, const std::vector<P
   CallSpec spec;
   spec.call.name = name;
   spec.call.arguments = arguments;
-  spec.call.operands = static_cast<int>(operands.size());
   for (size_t i = 0; i < operands.size(); ++i) {
-    spec.call.operand[i] = operands[i].operand;
+    spec.call.operand.add(operands[i].operand);
     spec.location[i] = operands[i].location;
   }
   return spec;

@@ -124,11 +124,11 @@ inline Call make_call(const Invocation& invocation) {
   call.name = invocation.operation;
   call.arguments = static_cast<int>(invocation.arguments.size());
   for (size_t i = 0; i < invocation.arguments.size(); ++i) {
-    call.operand[call.operands++] = describe(*invocation.arguments[i], !is_whole(invocation, i));
+    call.operand.add(describe(*invocation.arguments[i], !is_whole(invocation, i)));
   }
   for (const Array* array : invocation.outputs) {
-    call.operand[call.operands] = describe(*array, true);
-    call.operand[call.operands++].columns = invocation.columns;
+    call.operand.add(describe(*array, true));
+    call.operand[call.operands() - 1].columns = invocation.columns;
   }
   for (const auto& [name, value] : invocation.numbers)
     call.attributes.push_back({name, {value}, ""});

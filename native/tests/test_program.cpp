@@ -78,7 +78,7 @@ void test_loops() {
 
 void test_shapes() {
   expect_load_error("call 0 (add): has 0 operands",
-                    [](ProgramSpec& s) { s.calls[0].call.operands = 0; });
+                    [](ProgramSpec& s) { s.calls[0].call.operand = {}; });
   expect_load_error("3 of its 3 operands are arguments",
                     [](ProgramSpec& s) { s.calls[0].call.arguments = 3; });
   expect_load_error("call 0 (add), argument 1: axis 0 is -100",

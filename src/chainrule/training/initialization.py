@@ -31,7 +31,7 @@ ROWS = 64  # samples that are looked at: enough for a spread, and cheap
 _FEWEST = 8  # with fewer nothing can be said
 _FORMS = ("reshape", "broadcast", "slice", "transpose")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'" r'|"(?:[^"\\]|\\.)*"')  # as repr writes it
-_ROOM = 2**20  # bytes that outputs and their gradients may take, where nobody asked for the look
+_ROOM = 2**19  # bytes that outputs and their gradients may take, where nobody asked for the look
 
 
 class Watcher(Optimizer):
