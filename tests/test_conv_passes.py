@@ -243,7 +243,7 @@ def test_a_convolution_is_joined_with_its_pool(more: dict[str, Any]) -> None:
 
 
 def joined(values: list[Value]) -> set[str]:
-    for one in (relu_after_pool, sum_before_spreading, fuse_conv, fuse_conv_pool):
+    for one in AROUND[: AROUND.index(rectify_places)]:
         values = applied(one, values)
     return set(names(values))
 
@@ -286,7 +286,7 @@ def test_slopes_that_are_an_image_or_a_kernel_are_not_joined() -> None:
 def before_rectifying(m: int = 17, c: int = 48, **more: Any) -> list[Value]:
     """A block with its gradients, as far as the passes before take it."""
     values = with_slopes(*block(m, c, **more))
-    for one in (relu_after_pool, sum_before_spreading, fuse_conv, fuse_conv_pool):
+    for one in AROUND[: AROUND.index(rectify_places)]:
         values = one(values)
     return values
 

@@ -142,24 +142,32 @@ inline bool fits_picking(const Conv& c, const Form& pool, DType dtype) {
 }
 
 #if defined(__AVX512F__)
-// The slopes of one window, 0 where they have no place, and the place of the source that each of
-// them meets at the first tap.
+// The slopes of one window, 0 where they have no place, and their places, of which two bits count.
 struct Picked {
   Vec<float> slope;
-  Vec<int32_t> from;
+  Vec<int32_t> place;
 };
 template <typename At>
 inline Picked picked(At at, const float* g, const uint8_t* place) noexcept {
   const Vec<int32_t> number = load_numbers(at, place);
   const auto placed = _mm512_cmplt_epi32_mask((__m512i)number, _mm512_set1_epi32(4));
   const auto slope = (Vec<float>)_mm512_maskz_mov_ps(placed, (__m512)at.load(g));
-  return {slope, number + (number & 2)};  // 0, 1, 4, 5: of four rows of four
+  return {slope, number};
+}
+
+// The four elements that places 0 to 3 meet at each of three taps, where `upper` and `lower` are
+// four elements each of two rows of the source, in every 128 bits.
+inline void patches_of(__m512 upper, __m512 lower, __m512 (&patch)[3]) noexcept {
+  patch[0] = _mm512_maskz_shuffle_ps(0xffff, upper, lower, 0x44);
+  patch[1] = _mm512_maskz_shuffle_ps(0xffff, upper, lower, 0x99);
+  patch[2] = _mm512_maskz_shuffle_ps(0xffff, upper, lower, 0xee);
 }
 
 // Adds to the sums of `vectors` vectors of columns what one sample gives; `b` may be null.
 template <int taps, int vectors, typename At>
 inline void add_picked(const Conv& c, const Form& pool, At at, const float* x, const float* g,
                        const uint8_t* place, Start start, float* w, float* b) noexcept {
+  constexpr int high = taps / 3;  // rows of the kernel
   Vec<float> sum[taps][vectors], slopes[vectors] = {};
   CHAINRULE_UNROLL
   for (int t = 0; t < taps; ++t) {
@@ -173,21 +181,28 @@ inline void add_picked(const Conv& c, const Form& pool, At at, const float* x, c
   for (int64_t i = 0; i < pool.out[1]; ++i) {
     for (int64_t k = 0; k < pool.out[2]; ++k, g += c.columns, place += c.columns) {
       const float* from = x + 2 * i * row + 2 * k;
-      __m512 patch = _mm512_zextps128_ps512(_mm_loadu_ps(from));
-      patch = _mm512_maskz_insertf32x4(0xffff, patch, _mm_loadu_ps(from + row), 1);
-      if constexpr (taps > 3)
-        patch = _mm512_maskz_insertf32x4(0xffff, patch, _mm_loadu_ps(from + 2 * row), 2);
-      if constexpr (taps > 6)
-        patch = _mm512_maskz_insertf32x4(0xffff, patch, _mm_loadu_ps(from + 3 * row), 3);
+      __m512 rows[high + 1];
+      CHAINRULE_UNROLL
+      for (int r = 0; r <= high; ++r)
+        rows[r] = _mm512_maskz_broadcast_f32x4(0xffff, _mm_loadu_ps(from + r * row));
+      Picked p[vectors];
       CHAINRULE_UNROLL
       for (int v = 0; v < vectors; ++v) {
-        const Picked p = picked(at, g + v * kLanes<float>, place + v * kLanes<float>);
-        slopes[v] += p.slope;
+        p[v] = picked(at, g + v * kLanes<float>, place + v * kLanes<float>);
+        slopes[v] += p[v].slope;
+      }
+      CHAINRULE_UNROLL
+      for (int r = 0; r < high; ++r) {
+        __m512 patch[3];
+        patches_of(rows[r], rows[r + 1], patch);
         CHAINRULE_UNROLL
-        for (int t = 0; t < taps; ++t) {
-          const Vec<int32_t> which = p.from + (t / 3 * 4 + t % 3);
-          const auto met = (Vec<float>)_mm512_maskz_permutexvar_ps(0xffff, (__m512i)which, patch);
-          sum[t][v] = fma(p.slope, met, sum[t][v]);
+        for (int t = 0; t < 3; ++t) {
+          CHAINRULE_UNROLL
+          for (int v = 0; v < vectors; ++v) {
+            const auto which = (__m512i)p[v].place;
+            const auto met = (Vec<float>)_mm512_maskz_permutevar_ps(0xffff, patch[t], which);
+            sum[3 * r + t][v] = fma(p[v].slope, met, sum[3 * r + t][v]);
+          }
         }
       }
     }

@@ -124,7 +124,7 @@ def transposed_matmul(x: Any, w: Any) -> Any:
     return transpose(matmul(x, w), axes=(1, 0))
 
 
-@fused("n m -> m n", columns=True)
+@fused("n m -> m n", columns=True, cost=12, unit=16)  # of 4 bytes: the least that is written
 def turned(x: Any) -> Any:
     """``y[m, n] = x[n, m]``, of which each row of x makes a column."""
     return transpose(x, axes=(1, 0))
@@ -140,7 +140,7 @@ def _(specs: Any, outputs: Any) -> Any:
     return True, False
 
 
-@fused("c n m, m -> n m")
+@fused("c n m, m -> n m", cost=4)  # the terms are in the caches of other threads
 def dense_of_parts(x: Any, b: Any, *, activation: str = "linear") -> Any:
     """``y[n, m] = f(sum_c x[c, n, m] + b[m])``: `dense` from the terms of its product."""
     if activation not in ACTIVATIONS:
