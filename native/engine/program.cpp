@@ -99,7 +99,7 @@ void Program::load_calls(ProgramSpec& spec, const KernelTable& table) {
           at.kind == Kind::slot && !slots_[static_cast<size_t>(at.place)].writable;
     }
     c.call.kernel = prepare(c.call, table, name_of(spec, static_cast<int64_t>(number)));
-    c.call.attributes = {};
+    c.call.attributes = {};  // a kernel reads them no more
     scratch_bytes_ = std::max(scratch_bytes_, c.call.scratch_bytes);
     for (int i = 0; i < c.call.operands(); ++i) {
       addresses_.push_back(address_of(c.call.operand[i], c.location[i]));

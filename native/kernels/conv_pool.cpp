@@ -178,22 +178,18 @@ struct UnpooledGradients {
 
   template <typename T>
   static void add_bias(const Call& call, const Tile& tile, int64_t n, int64_t none, T* b) noexcept {
-    const T* g = argument<T>(tile, 1) + n * call.operand[1].row_size;
+    const int64_t g_size = call.operand[1].row_size, place_size = call.operand[2].row_size;
+    const auto add = [&](const auto* place) {
+      each_sum_of_placed(argument<T>(tile, 1) + n * g_size, place + n * place_size, g_size,
+                         call.output(1).row_size, none, [=](auto at, int64_t j, Vec<T> sum) {
+                           at.store(b + j, at.load(b + j) + sum);
+                         });
+    };
     if (call.operand[2].dtype == DType::u8) {
-      add_placed(call, g, argument<uint8_t>(tile, 2) + n * call.operand[2].row_size, none, b);
+      add(argument<uint8_t>(tile, 2));
     } else {
-      add_placed(call, g, argument<int32_t>(tile, 2) + n * call.operand[2].row_size, none, b);
+      add(argument<int32_t>(tile, 2));
     }
-  }
-  template <typename T, typename Place>
-  static void add_placed(const Call& call, const T* g, const Place* place, int64_t none,
-                         T* b) noexcept {
-    const int64_t m = call.output(1).row_size;
-    const int64_t places = m > 0 ? call.operand[1].row_size / m : 0;
-    each_vector<T>(m, [=](auto at, int64_t j) {
-      const Vec<T> sum = sum_of_placed<T>(at, g + j, place + j, places, m, splat_number<T>(none));
-      at.store(b + j, at.load(b + j) + sum);
-    });
   }
 
 #if defined(__AVX512F__)

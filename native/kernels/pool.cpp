@@ -152,15 +152,13 @@ struct PooledBiasGradient {
   template <typename T>
   static void run(const Call& call, const Tile& tile) noexcept {
     const int64_t m = call.output().row_size;
-    const int64_t size = call.operand[0].row_size, places = m > 0 ? size / m : 0;
-    const Numbers<T> none = splat_number<T>(call.integers[0]);
+    const int64_t size = call.operand[0].row_size;
     const T* g = argument<T>(tile, 0);
     const Place* place = argument<Place>(tile, 1);
     T* y = output<T>(call, tile);
     for (int64_t n = tile.begin; n < tile.end; ++n, g += size, place += size, y += m) {
-      each_vector<T>(m, [=](auto at, int64_t j) {
-        at.store(y + j, sum_of_placed<T>(at, g + j, place + j, places, m, none));
-      });
+      each_sum_of_placed(g, place, size, m, call.integers[0],
+                         [=](auto at, int64_t j, Vec<T> sum) { at.store(y + j, sum); });
     }
   }
 };

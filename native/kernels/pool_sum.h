@@ -35,4 +35,16 @@ inline Vec<T> sum_of_placed(At at, const T* g, const Place* place, int64_t place
   return sum;
 }
 
+// body(at, j, sum) for the vectors of the m channels of a sample, which has `size` slopes; `none`
+// is the number of no place.
+template <typename T, typename Place, typename Body>
+inline void each_sum_of_placed(const T* g, const Place* place, int64_t size, int64_t m,
+                               int64_t none, Body body) noexcept {
+  const int64_t places = m > 0 ? size / m : 0;
+  const Numbers<T> number = splat_number<T>(none);
+  each_vector<T>(m, [=](auto at, int64_t j) {
+    body(at, j, sum_of_placed<T>(at, g + j, place + j, places, m, number));
+  });
+}
+
 }  // namespace chainrule::CHAINRULE_ISA
