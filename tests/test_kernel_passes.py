@@ -19,9 +19,9 @@ from plans import calls, plan_of
 ROWS, COLUMNS = 2055, 144  # of a kernel of 1.2 MB
 
 
-def made(optimizer: Any = "adam", **options: Any) -> Sequential:
+def made(optimizer: Any = "adam", activation: str = "tanh", **options: Any) -> Sequential:
     set_random_seed(2)
-    wide = Dense(COLUMNS, "tanh", name="wide")
+    wide = Dense(COLUMNS, activation, name="wide")
     model = Sequential([Input((20,)), Dense(ROWS, "tanh"), wide, Dense(3)])
     model.compile(optimizer, "mse", **options)
     return model
@@ -67,6 +67,35 @@ def test_a_large_kernel_is_read_by_rows(batch: int, monkeypatch: pytest.MonkeyPa
     assert "transposed_matmul" not in calls(plan_of(whole))
     for a, b in zip(expected, found[0], strict=True):
         np.testing.assert_allclose(b, a, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.filterwarnings("ignore:dead relu")
+@pytest.mark.parametrize("live", [0, 1, 17, 72, 73, COLUMNS])
+def test_units_without_slopes_add_nothing(live: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_dead_units() -> tuple[Sequential, list[np.ndarray]]:
+        model = made(activation="relu")
+        wide = model.get_layer("wide")
+        kernel, bias = wide.get_weights()
+        bias[np.random.default_rng(live).permutation(COLUMNS)[live:]] = -100.0
+        wide.set_weights([kernel, bias])
+        return model, [kernel, bias]
+
+    found = []
+    for threads in (1, 2, 3):
+        set_num_threads(threads)
+        model, (kernel, bias) = with_dead_units()
+        found.append(trained(model, 32))
+    assert loop_with(plan_of(model), "transposed_matmul")
+    for other in found[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(found[0], other, strict=True))
+    changed = (model.get_layer("wide").get_weights()[0] != kernel).any(0)
+    assert np.array_equal(changed, bias > -100)
+    monkeypatch.setattr("chainrule.plan.kernel_passes._MOST_TURNED", 0)
+    monkeypatch.setattr("chainrule.plan.kernel_passes._MOST_BATCH", 0)
+    whole, _ = with_dead_units()
+    for a, b in zip(trained(whole, 32), found[0], strict=True):
+        np.testing.assert_allclose(b, a, rtol=2e-4, atol=2e-5)
+    assert not {"transposed_matmul", "product_adam_update"} & {*calls(plan_of(whole))}
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adamw", "lion"])

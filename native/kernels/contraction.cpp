@@ -157,39 +157,6 @@ struct PartialProducts {
   }
 };
 
-// y[n, m] = sum_k x[m, k] w[k, n]: x tiled, w whole, y tiled by columns. Rows that fit a cache are
-// multiplied, then turned.
-struct TransposedMatmul {
-  static constexpr int64_t kRows = 64, kColumns = 48;
-  template <typename T>
-  static void run(const Call& call, const Tile& tile) noexcept {
-    const int64_t n = call.operand[1].shape[1], k = call.operand[1].shape[0];
-    const int64_t y_row = call.output().row_size;
-    const T* x = argument<T>(tile, 0);
-    const T* w = argument<T>(tile, 1);
-    T* y = output<T>(call, tile);
-    T* z = reinterpret_cast<T*>(tile.scratch);
-    for (int64_t j = 0; j < n; j += kColumns) {
-      const int64_t columns = least(kColumns, n - j);
-      for (int64_t i = 0; i < tile.end - tile.begin; i += kRows) {
-        const int64_t rows = least(kRows, tile.end - tile.begin - i);
-        multiply<T>({rows, k, columns, x + i * k, k, 1, w + j, n, z, kColumns});
-        transpose_matrix<T>({z, kColumns, rows, columns, y + j * y_row + i, y_row, false});
-      }
-    }
-  }
-};
-
-// y[m, n] = x[n, m]: x tiled, y by columns.
-struct Turned {
-  template <typename T>
-  static void run(const Call& call, const Tile& tile) noexcept {
-    const int64_t m = call.operand[0].row_size;
-    transpose_matrix<T>({argument<T>(tile, 0), m, tile.end - tile.begin, m, output<T>(call, tile),
-                         call.output().row_size, false});
-  }
-};
-
 // y[n, m] = f(sum_c x[c, n, m] + b[m]): x and b whole.
 template <Activation activation>
 struct DenseOfParts {
@@ -278,12 +245,6 @@ Kernel prepare_partial_products(Call& call) {
       single ? scratch_bytes<float>(shape, Form::plain) : scratch_bytes<double>(shape, Form::plain);
   return floats<PartialProducts>(call);
 }
-Kernel prepare_transposed_matmul(Call& call) {
-  constexpr int64_t elements = TransposedMatmul::kRows * TransposedMatmul::kColumns;
-  call.scratch_bytes = elements * size_of(call.operand[0].dtype);
-  return floats<TransposedMatmul>(call);
-}
-Kernel prepare_turned(Call& call) { return floats<Turned>(call); }
 Kernel prepare_dense_of_parts(Call& call) {
   return with_activation(
       call, [&](auto activation) { return floats<DenseOfParts<activation.value>>(call); });

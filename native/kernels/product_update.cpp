@@ -3,7 +3,7 @@
 // step of the product. Roots and quotients, and the way to memory, take time in which the
 // multipliers would have nothing to do.
 #include "elementwise.h"
-#include "gemm.h"
+#include "gemm_live.h"
 #include "update.h"
 
 namespace chainrule::CHAINRULE_ISA {
@@ -63,9 +63,31 @@ template <typename T, typename Rule, bool scaled, int vectors>
 
 template <typename T, typename Rule, bool scaled>
 void use(const Rows<T, Rule, scaled>& s, const T* g, int64_t first, int64_t rows) noexcept {
-  each_vector<T>(rows * s.m,
-                 [&](auto at, int64_t i) { s.updater.update(at, first * s.m + i, g + i); });
+  const Updater<T, Rule, scaled> updater = s.updater;
+  const int64_t begin = first * s.m, share = rows * s.m;
+  each_vector<T>(share, [=](auto at, int64_t i) {
+    updater.fetch(begin + i + share);
+    updater.update(at, begin + i, g + i);
+  });
 }
+
+// Rows of the gradient, now and before, and what a product with the live columns of g[n, m] takes.
+template <typename T>
+struct Room {
+  T* gradient;
+  T* live;     // columns of g
+  T* product;  // a block of rows of x^T g, of the live columns
+  int32_t* at;
+  Room(int64_t n, int64_t m, std::byte* scratch) noexcept
+      : gradient(reinterpret_cast<T*>(scratch)),
+        live(gradient + 2 * kBlockRows * m),
+        product(live + n * (m / 2)),
+        at(reinterpret_cast<int32_t*>(product + kBlockRows * (m / 2))) {}
+  static int64_t bytes(int64_t n, int64_t m) noexcept {
+    const int64_t elements = 2 * kBlockRows * m + (n + kBlockRows) * (m / 2);
+    return elements * static_cast<int64_t>(sizeof(T)) + m * static_cast<int64_t>(sizeof(int32_t));
+  }
+};
 
 template <typename Rule>
 struct ProductUpdate {
@@ -87,9 +109,11 @@ struct ProductUpdate {
                                   argument<T>(tile, 1) + tile.begin,
                                   argument<T>(tile, 2)};
     const int64_t rows = tile.end - tile.begin;
+    const Room<T> room(s.n, s.m, tile.scratch);
+    const int64_t live = find_live_columns(s.g, s.n, s.m, room.at);
+    if (are_few(live, s.m)) return multiply_live(s, rows, room, live);
     const bool whole = s.m % kLanes<T> == 0;  // vectors of the gradient are vectors of its rows
-    T* now = reinterpret_cast<T*>(tile.scratch);
-    T* before = now + kBlockRows * s.m;
+    T *now = room.gradient, *before = now + kBlockRows * s.m;
     int64_t waiting = 0, row = 0;  // rows
     for (; row < rows; row += waiting) {
       const int64_t next = least(kBlockRows, rows - row);
@@ -103,6 +127,22 @@ struct ProductUpdate {
       std::swap(now, before);
     }
     use(s, before, rows - waiting, waiting);
+  }
+
+  // The gradient of columns that are not live is 0.
+  template <typename T, bool scaled>
+  static void multiply_live(const Rows<T, Rule, scaled>& s, int64_t rows, const Room<T>& room,
+                            int64_t live) noexcept {
+    gather_columns(s.g, s.n, s.m, room.at, live, room.live);
+    std::fill_n(room.gradient, kBlockRows * s.m, T{});
+    for (int64_t row = 0; row < rows; row += kBlockRows) {
+      const int64_t count = least(kBlockRows, rows - row);
+      multiply<T>({count, s.n, live, s.x + row, 1, s.k, room.live, live, room.product, live});
+      for (int64_t i = 0; i < count; ++i)
+        for (int64_t p = 0; p < live; ++p)
+          room.gradient[i * s.m + room.at[p]] = room.product[i * live + p];
+      use(s, room.gradient, row, count);
+    }
   }
   template <typename T, bool scaled>
   static void multiply_block_of(const Rows<T, Rule, scaled>& s, int64_t row, T* now,
@@ -131,7 +171,8 @@ Kernel prepare_product_adam_update(Call& call) {
   const int64_t m = call.operand[2].shape[1];
   const int64_t values[] = {x[0], x[1], m};
   for (int i = 0; i < 3; ++i) call.integers[i] = values[i];
-  call.scratch_bytes = 2 * kBlockRows * m * size_of(call.operand[0].dtype);
+  const bool single = call.operand[0].dtype == DType::f32;
+  call.scratch_bytes = single ? Room<float>::bytes(x[0], m) : Room<double>::bytes(x[0], m);
   return floats<ProductUpdate<Adam<false>>>(call);
 }
 

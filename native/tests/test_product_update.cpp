@@ -13,6 +13,11 @@ struct Sizes {
 struct Factors {
   double keep, share;
 };
+// Every so-manieth column of the gradient of what is behind has something, or one number of it.
+struct Kept {
+  int64_t every;
+  bool single;
+};
 // Columns that are vectors of each set and that are not, rows beyond blocks, few and many steps.
 constexpr Sizes all_sizes[] = {{1, 1, 1},     {0, 9, 16},    {3, 5, 7},    {2, 8, 16},
                                {32, 64, 128}, {7, 19, 33},   {40, 23, 48}, {17, 70, 80},
@@ -21,7 +26,7 @@ constexpr Sizes all_sizes[] = {{1, 1, 1},     {0, 9, 16},    {3, 5, 7},    {2, 8
 template <typename T>
 struct Problem {
   Array w, x, g, m, v, rate, keep, share;
-  Problem(const Sizes& s, const Factors& f, int64_t shift)
+  Problem(const Sizes& s, const Factors& f, const Kept& kept, int64_t shift)
       : w({s.k, s.m}, plain_values<T>(s.k * s.m, 1), shift * size),
         x({s.n, s.k}, plain_values<T>(s.n * s.k, 2), shift * size),
         g({s.n, s.m}, plain_values<T>(s.n * s.m, 3, -1e-2, 1e-2), shift * size),
@@ -29,7 +34,13 @@ struct Problem {
         v({s.k, s.m}, plain_values<T>(s.k * s.m, 5, 0.0, 1e-4), shift * size),
         rate({}, std::vector<T>{T(0.01)}),
         keep({}, std::vector<T>{static_cast<T>(f.keep)}),
-        share({}, std::vector<T>{static_cast<T>(f.share)}) {}
+        share({}, std::vector<T>{static_cast<T>(f.share)}) {
+    for (int64_t i = 0; i < s.n * s.m; ++i) {
+      const int64_t row = i / s.m, column = i % s.m;
+      const bool has = column % kept.every == 0 && (!kept.single || row == column % s.n);
+      if (!has) g.data<T>()[i] = i % 3 == 0 ? T(-0.0) : T(0);
+    }
+  }
 
  private:
   static constexpr int64_t size = static_cast<int64_t>(sizeof(T));
@@ -41,9 +52,9 @@ bool same_bits(Array& a, Array& b) {
 }
 
 template <typename T>
-void check(const KernelTable& table, const Sizes& s, const Factors& f, bool in_place, int64_t shift,
-           int64_t tile) {
-  Problem<T> p(s, f, shift);
+void check(const KernelTable& table, const Sizes& s, const Factors& f, const Kept& kept,
+           bool in_place, int64_t shift, int64_t tile) {
+  Problem<T> p(s, f, kept, shift);
   Array gradient(dtype_of<T>(), {s.k, s.m});
   Array w(dtype_of<T>(), {s.k, s.m}), m(dtype_of<T>(), {s.k, s.m}), v(dtype_of<T>(), {s.k, s.m});
   CHECK(run_call(table, {"matmul", {&p.x, &p.g}, {&gradient}, {{"transpose_x", 1.0}}, {0, 1}}, 8));
@@ -74,8 +85,11 @@ template <typename T>
 void check_type(const KernelTable& table, const Sizes& s) {
   for (const Factors& f : {Factors{0.99, 0.5}, {1, 1}, {1, 0.5}, {0.99, 1}}) {
     for (const bool in_place : {false, true}) {
-      check<T>(table, s, f, in_place, 0, 5);
-      check<T>(table, s, f, in_place, 1, 64);
+      for (const Kept& kept :
+           {Kept{1, false}, {1, true}, {2, true}, {5, true}, {2, false}, {1000, false}}) {
+        check<T>(table, s, f, kept, in_place, 0, 5);
+        check<T>(table, s, f, kept, in_place, 1, 64);
+      }
     }
   }
 }
