@@ -39,8 +39,7 @@ class _Derivative:
             self.form = describe(node)
         node.form, node.leaves, node.born = self.form, behind.leaves, behind.born
         node.origin = (of, sources)
-        outputs = tuple([Value(spec, node, i) for i, spec in enumerate(self.function.specs)])
-        node.outputs = outputs
+        outputs = node.outputs
         return [None if i is None else outputs[i] for i in self.places]
 
 

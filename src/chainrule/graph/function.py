@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,36 +17,23 @@ _NONE: Mapping[str, Any] = {}
 
 
 class Call(Node):
-    """The node of a function. It holds its outputs weakly: what a loop by hand has let go is free
-    at once, large arrays with it, and does not wait for the collector of cycles."""
+    """The node of a function."""
 
-    __slots__ = ("_outputs", "origin", "own")
+    __slots__ = ("origin", "own")
 
     def __init__(self, op: Function, arguments: tuple[Value, ...], own: int | None) -> None:
         self.op = op  # type: ignore[assignment]
         self.arguments = arguments
         self.attributes = _NONE
+        self.specs = op.specs
         self.path = path()
         self.made_at = Clock.now
         self.form, self.leaves, self.born = None, (), 0
-        self._outputs: list[weakref.ref[Value]] = []
+        self.__post_init__()
         # Where the arguments after so many are the function's own variables: their number.
         self.own = own
         # Of a derivative: the value it was taken of, and by which values.
         self.origin: tuple[Value, tuple[Value, ...]] | None = None
-
-    @property
-    def outputs(self) -> tuple[Value, ...]:
-        """The outputs; one that no one holds any more is made anew."""
-        op: Any = self.op
-        held = [reference() for reference in self._outputs] or [None] * len(op.specs)
-        found = tuple([Value(op.specs[i], self, i) if v is None else v for i, v in enumerate(held)])
-        self.outputs = found
-        return found
-
-    @outputs.setter
-    def outputs(self, values: tuple[Value, ...]) -> None:
-        self._outputs = [weakref.ref(v) for v in values]
 
 
 class Function:
@@ -84,10 +70,7 @@ class Function:
     ) -> tuple[Value, ...]:
         """Return the outputs for these arguments, of the types of the inputs; `variables` stand for
         its own."""
-        node = self.node(arguments, variables)
-        outputs = tuple([Value(spec, node, i) for i, spec in enumerate(self.specs)])
-        node.outputs = outputs
-        return outputs
+        return self.node(arguments, variables).outputs
 
     def node(self, arguments: Sequence[Value], variables: Sequence[Value] | None = None) -> Call:
         """Return the node of a call, which makes its outputs where they are asked for."""

@@ -93,9 +93,8 @@ class Primitive:
         values = tuple(_leaf(a) for a in arguments)
         attributes = {**self.defaults, **attributes}
         specs = self.infer([v.spec for v in values], attributes)
-        node = Node(self, values, attributes)
-        node.outputs = tuple(Value(spec, node, i) for i, spec in enumerate(specs))
-        return node.outputs[0] if len(specs) == 1 else node.outputs
+        outputs = Node(self, values, attributes, specs).outputs
+        return outputs[0] if len(specs) == 1 else outputs
 
     def names_of(self, count: int) -> list[str]:
         """Return the argument names, numbered where the operation takes any number."""
