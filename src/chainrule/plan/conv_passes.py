@@ -47,7 +47,7 @@ def split_kernel_gradients(outputs: list[Value]) -> list[Value]:
 def _in_parts(node: Node, arguments: tuple[Value, ...]) -> Outputs | None:
     if node.op.name != "conv_kernel_gradient":
         return None
-    if arguments[0].shape[0] < 2 or node.outputs[0].size == 0:
+    if arguments[0].shape[0] < 2 or node.specs[0].size == 0:
         return None
     return _summed_parts("partial_kernel_gradients", arguments, node.attributes, node)
 

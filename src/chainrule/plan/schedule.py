@@ -40,7 +40,7 @@ def leading(spec: Spec) -> int:
 
 def rows_of(node: Node) -> int:
     """Return the number of rows that a loop with this node runs over."""
-    spec = node.outputs[0].spec
+    spec = node.specs[0]
     return spec.shape[-1] if node.op.columns else leading(spec)
 
 
@@ -55,8 +55,8 @@ def tiled_arguments(node: Node) -> tuple[bool, ...]:
     """Return for each argument whether the node reads only its own rows of it."""
     specs = [a.spec for a in node.arguments]
     if node.op.alias:
-        return tuple(leading(s) == leading(node.outputs[0].spec) for s in specs)
-    return node.op.tiled(specs, [y.spec for y in node.outputs], dict(node.attributes))
+        return tuple(leading(s) == leading(node.specs[0]) for s in specs)
+    return node.op.tiled(specs, node.specs, dict(node.attributes))
 
 
 def same_rows(value: Value, base: Value) -> bool:
@@ -113,7 +113,7 @@ def _nature(node: Node) -> int:
     if op.unit > 1:
         return 1
     specs = [a.spec for a in node.arguments]
-    work = op.flops(specs, [y.spec for y in node.outputs], **node.attributes)
+    work = op.flops(specs, node.specs, **node.attributes)
     return 2 if float(work) >= _HEAVY * rows else 0
 
 
@@ -177,7 +177,7 @@ def _is_cheap(node: Node) -> bool:
 
 
 def _made(node: Node) -> int:
-    return sum(nbytes(y.spec) for y in node.outputs)
+    return sum(map(nbytes, node.specs))
 
 
 def _held(nodes: Iterable[Node]) -> int:

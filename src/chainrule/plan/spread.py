@@ -32,9 +32,9 @@ def spread(staged: Staged) -> Staged:
 
 
 def _holds_little(node: Node) -> bool:
-    op, (y, *others) = node.op, node.outputs
+    op, (made, *others) = node.op, node.specs
     cheap = op.flops is None and op.cost <= 1 and not (op.checks or op.alias or others)
-    return cheap and nbytes(y.spec) >= _RATIO * max(1, sum(nbytes(a.spec) for a in node.arguments))
+    return cheap and nbytes(made) >= _RATIO * max(1, sum(nbytes(a.spec) for a in node.arguments))
 
 
 def _rewritten(

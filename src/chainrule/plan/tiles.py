@@ -25,12 +25,12 @@ _SCRATCH = 96 * 1024  # bytes of scratch: a part of the second-level cache
 
 def cost(node: Node) -> float:
     """Return the estimated nanoseconds of the node on one core."""
-    elements = node.outputs[0].size
+    elements = node.specs[0].size
     read = max((a.size for a in node.arguments), default=0)
     flops = node.op.flops
     if flops is not None:
         specs = [a.spec for a in node.arguments]
-        work = flops(specs, [y.spec for y in node.outputs], **node.attributes)
+        work = flops(specs, node.specs, **node.attributes)
         return CALL + max(FLOP * float(work), READ * read) + ELEMENT * elements
     whole = (
         elements if read > 64 * max(elements, 1) and not node.op.reduces else max(elements, read)
@@ -52,7 +52,7 @@ def unit(node: Node, tiled: Sequence[bool]) -> int:
     whole = [nbytes(a.spec) for a, t in zip(node.arguments, tiled, strict=True) if not t]
     if max(whole, default=0) < CACHE:
         return several
-    return (4 if node.outputs[0].shape[0] >= 16 * several else 2) * several
+    return (4 if node.specs[0].shape[0] >= 16 * several else 2) * several
 
 
 def tile(rows: int, costs: Sequence[float], row_bytes: int, together: int = 1) -> int:

@@ -14,7 +14,7 @@ def verify_graph(outputs: Sequence[Value], after: str) -> None:
     """Raise unless every node has the types that its operation infers from its arguments."""
     for node in ordered(outputs):
         specs = node.op.infer([a.spec for a in node.arguments], dict(node.attributes))
-        if specs != tuple(y.spec for y in node.outputs):
+        if specs != tuple(node.specs):
             raise GraphError(f"after {after}: {node.op.name} has types other than it infers")
 
 
