@@ -120,7 +120,10 @@ def _(g: Value, y: Value, x: Value, w: Value) -> Any:
     columns=True,
 )
 def transposed_matmul(x: Any, w: Any) -> Any:
-    """``y[n, m] = sum_k x[m, k] * w[k, n]``: ``(x w)^T``, of which each row of x makes a column."""
+    """``y[n, m] = sum_k x[m, k] * w[k, n]``: ``(x w)^T``, of which each row of x makes a column.
+
+    The engine may leave out rows of w that are all 0, whatever x has there: NaN and infinities too.
+    """
     return transpose(matmul(x, w), axes=(1, 0))
 
 

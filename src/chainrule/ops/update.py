@@ -144,7 +144,10 @@ def product_adam_update(
     beta_2: float,
     epsilon: float,
 ) -> Any:
-    """`adam_update` where the gradient is ``x^T g``, that of a dense layer's kernel."""
+    """`adam_update` where the gradient is ``x^T g``, that of a dense layer's kernel.
+
+    The engine may take it for 0 in columns where g is, whatever x has: NaN and infinities too.
+    """
     product = matmul(x, g, transpose_x=True, transpose_w=False)
     rule = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
     return adam_update(w, product, m, v, rate, keep, share, **rule)
