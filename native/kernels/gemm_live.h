@@ -29,11 +29,12 @@ inline bool is_live_row(const T* row, int64_t n) noexcept {
   return any_bit(fold_vectors<T>(n, Vec<IntOf<T>>{}, with));
 }
 
-// Writes the numbers of the live rows of g[rows, columns], in order, and returns how many they are.
+// Writes the numbers of the live rows of g[rows, columns], in order, and returns how many they are;
+// where they are not few, some of both.
 template <typename T>
 int64_t find_live_rows(const T* g, int64_t rows, int64_t columns, int32_t* at) noexcept {
   int64_t live = 0;
-  for (int64_t i = 0; i < rows; ++i)
+  for (int64_t i = 0; i < rows && are_few(live, rows); ++i)
     if (is_live_row(g + i * columns, columns)) at[live++] = static_cast<int32_t>(i);
   return live;
 }
@@ -41,20 +42,28 @@ int64_t find_live_rows(const T* g, int64_t rows, int64_t columns, int32_t* at) n
 // The same for its columns.
 template <typename T>
 int64_t find_live_columns(const T* g, int64_t rows, int64_t columns, int32_t* at) noexcept {
-  const auto look = [=](int64_t depth) {
-    int64_t live = 0;
-    each_vector<T>(columns, [&](auto part, int64_t j) {
-      Vec<IntOf<T>> found = {};
-      for (int64_t i = 0; i < depth; ++i) found |= magnitude<T>(part.load(g + i * columns + j));
-      for (int64_t lane = 0; lane < least(kLanes<T>, columns - j); ++lane) {
-        at[live] = static_cast<int32_t>(j + lane);
-        live += found[lane] != 0;
-      }
-    });
-    return live;
+  using Bits = Vec<IntOf<T>>;
+  const auto found_above = [=](int64_t end, auto part, int64_t j) {
+    Bits found = {};
+    for (int64_t i = 0; i < end; ++i) found |= magnitude<T>(part.load(g + i * columns + j));
+    return found;
   };
-  const int64_t live = look(least(rows, 8));  // which tell mostly that no column is all zeros
-  return are_few(live, columns) ? look(rows) : live;
+  // Most live columns have something in a few rows.
+  const Bits some = fold_vectors<T>(columns, Bits{}, [=](auto part, int64_t j, Bits count) {
+    return count - (found_above(least(rows, 8), part, j) != 0);
+  });
+  int64_t live = 0;
+  for (int64_t lane = 0; lane < kLanes<T>; ++lane) live += some[lane];
+  if (!are_few(live, columns)) return live;
+  live = 0;
+  each_vector<T>(columns, [&](auto part, int64_t j) {
+    const Bits found = found_above(rows, part, j);
+    for (int64_t lane = 0; lane < least(kLanes<T>, columns - j); ++lane) {
+      at[live] = static_cast<int32_t>(j + lane);
+      live += found[lane] != 0;
+    }
+  });
+  return live;
 }
 
 // to[p, j] = from[at[p], j]: the live rows.
