@@ -4,29 +4,29 @@
 #pragma once
 
 #include <algorithm>
-#include <limits>
 
 #include "gemm.h"
+#include "vec_math.h"
 
 namespace chainrule::CHAINRULE_ISA {
 
 // Whether it pays to gather what belongs to so many of all units.
 inline bool are_few(int64_t live, int64_t all) noexcept { return 2 * live <= all; }
 
-// What numbers have that are not 0; a zero may have a sign.
+// Has bits where x is not 0, which may have a sign.
 template <typename T>
-inline Vec<IntOf<T>> magnitude(Vec<T> x) noexcept {
-  return (Vec<IntOf<T>>)x & std::numeric_limits<IntOf<T>>::max();
+inline IntVec<T> bits_of(Vec<T> x) noexcept {
+  return (IntVec<T>)absolute<T>(x);
 }
 
 template <typename T>
 inline bool is_live_row(const T* row, int64_t n) noexcept {
-  const auto with = [=](auto at, int64_t i, Vec<IntOf<T>> found) {
-    return found | magnitude<T>(at.load(row + i));
+  const auto with = [=](auto at, int64_t i, IntVec<T> found) {
+    return found | bits_of<T>(at.load(row + i));
   };
   const int64_t some = least(n, kLanes<T>);  // in which most live ones have something
-  if (any_bit(fold_vectors<T>(some, Vec<IntOf<T>>{}, with))) return true;
-  return any_bit(fold_vectors<T>(n, Vec<IntOf<T>>{}, with));
+  if (any_bit<IntOf<T>>(fold_vectors<T>(some, IntVec<T>{}, with))) return true;
+  return any_bit<IntOf<T>>(fold_vectors<T>(n, IntVec<T>{}, with));
 }
 
 // Writes the numbers of the live rows of g[rows, columns], in order, and returns how many they are;
@@ -42,22 +42,20 @@ int64_t find_live_rows(const T* g, int64_t rows, int64_t columns, int32_t* at) n
 // The same for its columns.
 template <typename T>
 int64_t find_live_columns(const T* g, int64_t rows, int64_t columns, int32_t* at) noexcept {
-  using Bits = Vec<IntOf<T>>;
   const auto found_above = [=](int64_t end, auto part, int64_t j) {
-    Bits found = {};
-    for (int64_t i = 0; i < end; ++i) found |= magnitude<T>(part.load(g + i * columns + j));
+    IntVec<T> found = {};
+    for (int64_t i = 0; i < end; ++i) found |= bits_of<T>(part.load(g + i * columns + j));
     return found;
   };
   // Most live columns have something in a few rows.
-  const Bits some = fold_vectors<T>(columns, Bits{}, [=](auto part, int64_t j, Bits count) {
+  const auto some = fold_vectors<T>(columns, IntVec<T>{}, [=](auto part, int64_t j, auto count) {
     return count - (found_above(least(rows, 8), part, j) != 0);
   });
-  int64_t live = 0;
-  for (int64_t lane = 0; lane < kLanes<T>; ++lane) live += some[lane];
+  int64_t live = sum_lanes<IntOf<T>>(some);
   if (!are_few(live, columns)) return live;
   live = 0;
   each_vector<T>(columns, [&](auto part, int64_t j) {
-    const Bits found = found_above(rows, part, j);
+    const IntVec<T> found = found_above(rows, part, j);
     for (int64_t lane = 0; lane < least(kLanes<T>, columns - j); ++lane) {
       at[live] = static_cast<int32_t>(j + lane);
       live += found[lane] != 0;

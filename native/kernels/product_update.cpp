@@ -83,11 +83,11 @@ struct Room {
         live(gradient + 2 * kBlockRows * m),
         product(live + n * (m / 2)),
         at(reinterpret_cast<int32_t*>(product + kBlockRows * (m / 2))) {}
-  static int64_t bytes(int64_t n, int64_t m) noexcept {
-    const int64_t elements = 2 * kBlockRows * m + (n + kBlockRows) * (m / 2);
-    return elements * static_cast<int64_t>(sizeof(T)) + m * static_cast<int64_t>(sizeof(int32_t));
-  }
 };
+int64_t room_bytes(int64_t n, int64_t m, DType dtype) noexcept {
+  const int64_t elements = 2 * kBlockRows * m + (n + kBlockRows) * (m / 2);
+  return elements * size_of(dtype) + m * static_cast<int64_t>(sizeof(int32_t));
+}
 
 template <typename Rule>
 struct ProductUpdate {
@@ -171,8 +171,7 @@ Kernel prepare_product_adam_update(Call& call) {
   const int64_t m = call.operand[2].shape[1];
   const int64_t values[] = {x[0], x[1], m};
   for (int i = 0; i < 3; ++i) call.integers[i] = values[i];
-  const bool single = call.operand[0].dtype == DType::f32;
-  call.scratch_bytes = single ? Room<float>::bytes(x[0], m) : Room<double>::bytes(x[0], m);
+  call.scratch_bytes = room_bytes(x[0], m, call.operand[0].dtype);
   return floats<ProductUpdate<Adam<false>>>(call);
 }
 

@@ -130,19 +130,6 @@ inline Vec<T> select(Vec<IntOf<T>> mask, Vec<T> yes, Vec<T> no) noexcept {
   return mask ? yes : no;
 }
 
-template <typename V>
-inline bool any_bit(V v) noexcept {
-#if defined(__AVX512F__)
-  return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0;
-#elif defined(__AVX2__)
-  return _mm256_testz_si256((__m256i)v, (__m256i)v) == 0;
-#else
-  uint64_t half[2];
-  std::memcpy(half, &v, sizeof half);
-  return (half[0] | half[1]) != 0;
-#endif
-}
-
 // a * b + c, rounded once where the processor can (all sets but baseline x86-64).
 inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) noexcept {
 #if defined(__AVX512F__)
@@ -236,7 +223,13 @@ inline T max_lanes(Vec<T> v) noexcept {
 // Whether any bit of v is set.
 template <typename T>
 inline bool any_bit(Vec<T> v) noexcept {
+#if defined(__AVX512F__)
+  return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0;
+#elif defined(__AVX2__)
+  return _mm256_testz_si256((__m256i)v, (__m256i)v) == 0;
+#else
   return fold<uint64_t>((Vec<uint64_t>)v, [](auto a, auto b) { return a | b; }) != 0;
+#endif
 }
 
 // Where a loop over vectors stands: at a whole vector, or at the last `n` < kLanes<T> elements.

@@ -6,6 +6,14 @@
 namespace chainrule::CHAINRULE_ISA {
 namespace {
 
+constexpr int64_t kRows = 64, kColumns = 48;
+
+// Of scratch: a block of the product, or what belongs to live rows of w.
+int64_t room_elements(int64_t n, int64_t k) noexcept {
+  const int64_t all = kRows * kColumns, live = k / 2 * (kRows + n);
+  return all > live ? all : live;
+}
+
 // y[n, m] = sum_k x[m, k] w[k, n]: x tiled, w whole, y tiled by columns. Rows of x that fit a cache
 // are multiplied, then turned; where few rows of w are live, the columns that belong to them are
 // turned first, which are fewer.
@@ -20,12 +28,7 @@ class TransposedProduct {
         w_(argument<T>(tile, 1)),
         y_(output<T>(call, tile)),
         room_(reinterpret_cast<T*>(tile.scratch)),
-        at_(reinterpret_cast<int32_t*>(room_ + elements(n_, k_))) {}
-
-  static int64_t bytes(int64_t n, int64_t k) noexcept {
-    return elements(n, k) * static_cast<int64_t>(sizeof(T)) +
-           k * static_cast<int64_t>(sizeof(int32_t));
-  }
+        at_(reinterpret_cast<int32_t*>(room_ + room_elements(n_, k_))) {}
 
   void multiply_rows(int64_t rows) noexcept {
     const int64_t live = find_live_rows(w_, k_, n_, at_);
@@ -43,13 +46,6 @@ class TransposedProduct {
   }
 
  private:
-  static constexpr int64_t kRows = 64, kColumns = 48;
-
-  static int64_t elements(int64_t n, int64_t k) noexcept {
-    const int64_t all = kRows * kColumns, live = k / 2 * (kRows + n);
-    return all > live ? all : live;
-  }
-
   void multiply_all(int64_t i, int64_t count) noexcept {
     for (int64_t j = 0; j < n_; j += kColumns) {
       const int64_t columns = least(kColumns, n_ - j);
@@ -91,9 +87,8 @@ struct Turned {
 
 Kernel prepare_transposed_matmul(Call& call) {
   const int64_t n = call.operand[1].shape[1], k = call.operand[1].shape[0];
-  const bool single = call.operand[0].dtype == DType::f32;
-  call.scratch_bytes =
-      single ? TransposedProduct<float>::bytes(n, k) : TransposedProduct<double>::bytes(n, k);
+  call.scratch_bytes = room_elements(n, k) * size_of(call.operand[0].dtype) +
+                       k * static_cast<int64_t>(sizeof(int32_t));
   return floats<TransposedMatmul>(call);
 }
 Kernel prepare_turned(Call& call) { return floats<Turned>(call); }
